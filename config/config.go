@@ -1,0 +1,115 @@
+// Package config turns the owner's YAML file into immutable values, strictly: an unknown key, a wrong unit, a
+// missing right or a contradiction is an error with file:line and a remedy, and all of them are reported at once.
+// Every default lives here and nowhere else. It never watches files, dials or writes.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"paygate/units"
+)
+
+// Config is a whole, valid configuration.
+type Config struct {
+	DataDir   string
+	Log       Log
+	Listen    Listen
+	Client    Client
+	Limits    Limits
+	Lightning Lightning
+	Sell      Sell
+	Buy       Buy
+}
+
+// Log chooses how much is logged (debug, info, warn, error) and in which form (auto, console, json).
+type Log struct{ Level, Format string }
+
+// Listen are the addresses that paygate owns. An empty one is off.
+type Listen struct {
+	Peers          string // public BitTorrent port, host:port
+	PublicPort     uint16 // port told to the swarm in the extended handshake; default: the port of Peers
+	SOCKS5         string // for the client's outgoing peer connections
+	SOCKS5User     string
+	SOCKS5Password units.Secret
+}
+
+// Client is the BitTorrent client behind paygate.
+type Client struct {
+	Address string       // where it listens for peers, host:port
+	Aliases netip.Prefix // loopback range from which each remote peer gets a source address of its own; default 127.64.0.0/10
+	Dial    []Dial       // peers to which paygate opens both legs itself
+}
+
+// Dial names peers to connect the client to, for clients that cannot dial through paygate.
+type Dial struct {
+	InfoHash units.InfoHash
+	Peers    []string // host:port
+}
+
+// Limits bound what strangers can make paygate hold.
+type Limits struct {
+	Connections      int           // in all; default 2000
+	PerAddress       int           // inbound, per IPv4 address or IPv6 /64; default 16
+	Handshakes       int           // inbound connections still in their handshake; default 512
+	HandshakeTimeout time.Duration // default 10 s
+	DrainTimeout     time.Duration // default 10 s, on SIGTERM
+	UnpaidPeers      int           // gated peers that have not paid, oldest out; default 60
+	UnpaidSlots      int           // unpaid peers shown to the client at once; default 8
+}
+
+// Lightning is the node. An empty Address means none: nothing is sold or bought.
+type Lightning struct {
+	Address     string        // lnd gRPC host:port
+	TLSCert     []byte        // PEM, read from tls_cert
+	Macaroon    units.Secret  // hex, read from macaroon (path, hex or environment variable)
+	Network     string        // mainnet, testnet, signet, simnet or regtest
+	PayTimeout  time.Duration // default 60 s
+	MaxParts    uint32        // default 1
+	CLTVLimit   int32         // route limit; default 288
+	InvoiceTTL  time.Duration // default 1 h, at least 600 s
+	PrivateHint bool          // put route hints for private channels into invoices
+}
+
+// Sell says what is charged for.
+type Sell struct {
+	Rules            []SellRule
+	SampleTorrentDay units.Bytes // free samples per torrent and day; default 64 MiB
+	SampleDay        units.Bytes // free samples in all per day; default 256 MiB
+}
+
+// SellRule prices some torrents. Rules are tried in order; the first that matches wins.
+type SellRule struct {
+	Name     string // default "sell[N]"
+	Line     int    // where it stands in the file
+	Any      bool
+	InfoHash []units.InfoHash
+	Price    units.Price // the zero Price: free, so a rule can also exempt
+	Sample   units.Bytes // free bytes per torrent and subnet; default 0
+	Legacy   string      // serve, sample, throttle or choke; default sample
+	Throttle units.Bytes // bytes per second for legacy: throttle; default 64 KiB
+	Rights   string      // own, licensed, creative-commons or public-domain; required unless free
+	When     string      // complete (default) or always
+	Min, Max units.Msat  // smallest and largest purchase; default 10 sat and 10,000 sat
+}
+
+// Buy says what may be spent. The zero Buy spends nothing.
+type Buy struct {
+	Rules      []BuyRule
+	PerTorrent units.Msat // caps, fees included; 0 = nothing may be spent
+	PerDay     units.Msat
+	Total      units.Msat
+	Min        units.Msat // smallest purchase; default 10 sat
+	Max        units.Msat // largest purchase and exposure to one seller; default 1,000 sat
+	FeeMax     units.Msat // per payment; default 1 sat ...
+	FeePercent int        // ... or this share of it, whichever is more; default 1
+}
+
+// BuyRule says for which torrents to pay, and at most how much. First match wins.
+type BuyRule struct {
+	Name     string
+	Line     int
+	Any      bool
+	InfoHash []units.InfoHash
+	MaxPrice units.Price // zero: never buy these
+}

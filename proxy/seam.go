@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"context"
+
+	"paygate/units"
+)
+
+// Treatment is what the owner's policy makes of a connection, decided from its info-hash alone, before the client sees it.
+type Treatment uint8
+
+const (
+	// Free connections are copied blindly; no message is looked at and no conversation is opened.
+	Free Treatment = iota
+	// Watched connections are framed, and our extension is offered, but nothing is withheld: this side may only buy.
+	Watched
+	// Gated connections may be charged for: the Fast extension is cleared (BEP 6) and the valve stands closed at first.
+	Gated
+)
+
+// Desk is the proxy's view of the people who talk about money. pay implements it; a nil Desk makes everything Free.
+type Desk interface {
+	// Admit decides about a new connection. It must not block.
+	Admit(units.InfoHash) Treatment
+	// MayCharge reports whether any rule could charge for a torrent whose info-hash cannot be seen (encryption).
+	MayCharge() bool
+	// Open is called once per Watched or Gated session, before any message is relayed.
+	Open(*Session) Conversation
+}
+
+// Gate decides about bytes. Its methods run in the relay loops, once per block: they must not block, allocate,
+// log or take a lock that another session can hold.
+type Gate interface {
+	// Request reserves n payload bytes that the remote peer asks of our client. False means: hold the request,
+	// and ask again after Session.Resume.
+	Request(n int) bool
+	// Release gives back n reserved bytes that will not be served (client's choke, a cancel, the end).
+	Release(n int)
+	// Moved tells of n payload bytes of a `piece`: out (client to remote, after they were written) or in.
+	// An outgoing block whose reservation was released is reported all the same, with reserved = false.
+	Moved(n int, out, reserved bool)
+}
+
+// Conversation is one session's talk about money. Notify and Message are called from the relay loops in order,
+// and must return at once.
+type Conversation interface {
+	Gate
+	// Adverts are the extension names to offer to the remote peer: `m[Name] = id` and, unless Dict is nil, a
+	// top-level key of the same name holding Dict, a bencoded value (BEP 10). Asked once, before the first handshake.
+	Adverts() []Advert
+	Notify(Event)
+	// Message hands over the payload of an extended message that the remote addressed to dialect (an index into
+	// Adverts). The slice is valid only during the call.
+	Message(dialect int, payload []byte)
+	// Run talks until ctx ends. The session calls it in a goroutine of its own and waits for it; the context ends
+	// when the session does.
+	Run(ctx context.Context)
+}
+
+// Advert is one extension name that paygate offers in the client's extended handshake.
+type Advert struct {
+	Name string
+	Dict []byte
+}
+
+// EventKind says what happened on the wire.
+type EventKind uint8
+
+const (
+	// RemoteHello: the remote's first extended handshake has come. Dialects tells which of our names it shares, Dicts
+	// holds the raw bencoded top-level value for each (nil if none).
+	RemoteHello EventKind = iota + 1
+	// Ready: our own extended handshake with the adverts has been written to the remote; Session.Send works once both
+	// Ready and a RemoteHello with that dialect were seen.
+	Ready
+	// ClientHas: our client has told what it has (bitfield, have all, have none, or a message that implies none).
+	// Complete is true if it has every piece.
+	ClientHas
+	// RemoteInterested and the next three are what the remote said, whether or not it was passed on.
+	RemoteInterested
+	RemoteNotInterested
+	RemoteChoke
+	RemoteUnchoke
+	// ClientInterested and the next three are what our client said, whether or not it was passed on.
+	ClientInterested
+	ClientNotInterested
+	ClientChoke
+	ClientUnchoke
+	// Starved: Gate.Request has just refused, so requests are held. Told once until the next Resume.
+	Starved
+	// ClientRequest: our client asks the remote for a block of N bytes; ClientCancel takes one back.
+	ClientRequest
+	ClientCancel
+)
+
+// Event is something that happened on the wire that a conversation may care about.
+type Event struct {
+	Kind     EventKind
+	Complete bool
+	N        int
+	Dialects []bool
+	Dicts    [][]byte
+}
