@@ -1,0 +1,10 @@
+// Package proxy stands between one BitTorrent client and the swarm, on TCP. It owns the public listener, the SOCKS5
+// listener, the connections that paygate opens itself, the loopback aliases, the sessions and their relay loops.
+//
+// Every socket that it accepts or dials is closed by it, and every goroutine that it starts is waited for before Run
+// returns. It copies what the two peers say byte for byte. What it changes is listed in relay.go: handshake bits, the
+// client's extended handshakes, and the choke and interest messages of a gated session.
+//
+// It never decides about money and never keeps any: it asks a Desk (see seam.go), and knows nothing of Lightning,
+// SQL or prices. It does not speak uTP or encrypted BitTorrent.
+package proxy
