@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// maxAnswer bounds what Fetch reads: 64 MiB, far above the status of any number of sessions that paygate allows.
+const maxAnswer = 64 << 20
+
+// Fetch asks the paygate that listens on the socket for its status. It waits as long as ctx allows.
+func Fetch(ctx context.Context, socketPath string) (Status, error) {
+	var st Status
+	body, err := get(ctx, socketPath, "/status")
+	if err != nil {
+		return st, fmt.Errorf("ask paygate at %s: %w", socketPath, err)
+	}
+	if err := json.Unmarshal(body, &st); err != nil {
+		return Status{}, fmt.Errorf("read paygate's status: %w", err)
+	}
+	return st, nil
+}
+
+func get(ctx context.Context, socketPath, path string) ([]byte, error) {
+	tr := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socketPath)
+		},
+	}
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://paygate"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := tr.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers %s: %s", res.Status, strings.TrimSpace(string(body)))
+	}
+	return body, err
+}

@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"paygate/units"
+)
+
+// SocketName is the file name of the socket inside data_dir.
+const SocketName = "paygate.sock"
+
+// Source knows what paygate is doing right now. Status must be safe for concurrent use and end with ctx.
+type Source interface {
+	Status(ctx context.Context) (Status, error)
+}
+
+// Status is one snapshot. Amounts are in millisatoshi, sizes in bytes, rates in bytes per second.
+type Status struct {
+	Version   string        `json:"version"`
+	Started   time.Time     `json:"started"`
+	Uptime    time.Duration `json:"uptime_ns"`
+	Lightning Lightning     `json:"lightning"`
+	Totals    Totals        `json:"totals"`
+	Sessions  []Session     `json:"sessions"`
+	Torrents  []Torrent     `json:"torrents"`
+}
+
+// Lightning is the state of the node. State is "off", "ready", or a short word for what is wrong, and Remedy then
+// says what to do about it.
+type Lightning struct {
+	State   string `json:"state"`
+	Alias   string `json:"alias,omitempty"`
+	Network string `json:"network,omitempty"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Totals are the sums over the whole ledger. CreditOwed was paid to us and is not served yet; CreditHeld was paid by
+// us and is not delivered yet. Unknown counts payments whose outcome Lightning has not told yet.
+type Totals struct {
+	SoldBytes   units.Bytes `json:"sold_bytes"`
+	SampleBytes units.Bytes `json:"sample_bytes"`
+	Received    units.Msat  `json:"received_msat"`
+	Earned      units.Msat  `json:"earned_msat"`
+	CreditOwed  units.Msat  `json:"credit_owed_msat"`
+	BoughtBytes units.Bytes `json:"bought_bytes"`
+	FreeBytes   units.Bytes `json:"free_bytes"`
+	Paid        units.Msat  `json:"paid_msat"`
+	Fees        units.Msat  `json:"fees_msat"`
+	Pending     units.Msat  `json:"pending_msat"`
+	CreditHeld  units.Msat  `json:"credit_held_msat"`
+	PaymentsIn  int         `json:"payments_in"`
+	PaymentsOut int         `json:"payments_out"`
+	Unknown     int         `json:"payments_unknown"`
+}
+
+// Session is one relayed connection. Treatment is "free", "watched" or "gated"; Gate is "", "closed", "offered" or
+// "open"; Paying is "", "sell", "buy" or "legacy".
+type Session struct {
+	ID        uint64        `json:"id"`
+	Remote    string        `json:"remote"`
+	InfoHash  string        `json:"info_hash"`
+	Outbound  bool          `json:"outbound"`
+	Treatment string        `json:"treatment"`
+	Gate      string        `json:"gate,omitempty"`
+	Paying    string        `json:"paying,omitempty"`
+	Age       time.Duration `json:"age_ns"`
+	In        units.Bytes   `json:"in_bytes"`
+	Out       units.Bytes   `json:"out_bytes"`
+	Balance   units.Msat    `json:"balance_msat"`
+}
+
+// Torrent sums up the live sessions of one torrent under the rule that prices it.
+type Torrent struct {
+	InfoHash string      `json:"info_hash"`
+	Rule     string      `json:"rule,omitempty"`
+	Price    string      `json:"price,omitempty"`
+	Sessions int         `json:"sessions"`
+	In       units.Bytes `json:"in_bytes"`
+	Out      units.Bytes `json:"out_bytes"`
+}
