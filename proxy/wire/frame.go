@@ -27,7 +27,7 @@ const (
 	HaveNone
 	Reject
 	AllowedFast
-	ExtHandshake
+	ExtendedHandshake
 	Extended
 	Other
 )
@@ -73,7 +73,7 @@ type Frame struct {
 	Kind Kind
 	// ID is the message id; 0 for a keepalive.
 	ID byte
-	// Ext is the extended id of ExtHandshake and Extended frames; 0 for all others.
+	// Ext is the extended id of ExtendedHandshake and Extended frames; 0 for all others.
 	Ext byte
 	// Bytes is this fragment as it came, with the 4-byte length prefix when Start. It aliases the scanned buffer.
 	Bytes []byte
@@ -84,7 +84,7 @@ type Frame struct {
 }
 
 // Payload returns the bytes of this fragment that follow the message's header: length prefix, id, and the extended id of
-// ExtHandshake and Extended, or index and begin of Piece. It aliases Bytes.
+// ExtendedHandshake and Extended, or index and begin of Piece. It aliases Bytes.
 func (f Frame) Payload() []byte {
 	if !f.Start {
 		return f.Bytes
@@ -96,7 +96,7 @@ func headerLen(k Kind) int {
 	switch k {
 	case KeepAlive:
 		return 4
-	case ExtHandshake, Extended:
+	case ExtendedHandshake, Extended:
 		return 6
 	case Piece:
 		return 13
