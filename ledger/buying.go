@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"time"
+
+	"paygate/units"
+)
+
+// Intent is a payment that we are about to make.
+type Intent struct {
+	Hash     units.PaymentHash
+	Seller   units.PeerKey
+	Node     units.NodeKey // the seller's Lightning node
+	InfoHash units.InfoHash
+	Price    units.Price
+	Buys     units.Bytes
+	Msat     units.Msat // > 0, without fees
+	FeeLimit units.Msat // the most that routing may cost
+	For      string     // bytes, debt or tip
+	Request  string     // BOLT 11
+	Expires  time.Time
+}
+
+// Caps are the owner's limits on spending, routing fees included. A zero cap allows nothing.
+type Caps struct {
+	Torrent units.Msat // on one torrent, ever
+	Day     units.Msat // in one UTC day
+	Total   units.Msat // ever
+}
+
+// Purchase states. An intent is journalled, sent is about to be handed to Lightning; unknown means that Lightning
+// has not said how it ended, and counts as spent until it has.
+const (
+	StateIntent    = "intent"
+	StateSent      = "sent"
+	StateSucceeded = "succeeded"
+	StateFailed    = "failed"
+	StateUnknown   = "unknown"
+)
+
+// Purchase is a payment with its state.
+type Purchase struct {
+	Intent
+	State            string
+	Fee              units.Msat     // paid to routers, once succeeded
+	Preimage         units.Preimage // proof of payment, once succeeded
+	Created, Updated time.Time
+	Reason           string // of the latest Fail or Unknown
+}
+
+// Receipt is bytes received from a seller, by our own count, since the last call.
+type Receipt struct {
+	Seller   units.PeerKey
+	InfoHash units.InfoHash
+	Price    units.Price
+	Bytes    units.Bytes // all of them
+	Free     units.Bytes // the part of Bytes that is not charged: 0 ≤ Free ≤ Bytes
+}
+
+// Purse is our account with one seller, by our own count.
+type Purse struct {
+	Seller            units.PeerKey
+	Paid, Fees        units.Msat // succeeded payments, and what routing them cost
+	Pending           units.Msat // payments whose outcome is open, with their fee limits
+	Charged           units.Msat // what the received bytes cost
+	WrittenOff        units.Msat // what we have given up
+	Balance           units.Msat // Paid - Charged - WrittenOff
+	Received, Free    units.Bytes
+	Purchases, Failed int // payments reserved, and those of them that failed
+}
