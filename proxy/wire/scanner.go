@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // Bounds of the framer, in bytes. The Max…Message bounds are compared with the length prefix.
@@ -87,20 +88,119 @@ func (s *Scanner) more(b []byte) (Frame, int) {
 	return f, n
 }
 
+// start takes a message of length ≥ 1 off the front of b, or as much of it as may be handed on.
 func (s *Scanner) start(b []byte, length uint32) (Frame, int, error) {
-	panic("wire: not there yet")
+	if len(b) < 5 {
+		return Frame{}, 0, nil
+	}
+	r := s.rule(b[4])
+	if length < r.min || length > r.max {
+		return Frame{}, 0, &LengthError{Kind: r.kind, ID: b[4], Length: length, Min: r.min, Max: r.max}
+	}
+	f := Frame{Kind: r.kind, ID: b[4], Start: true}
+	need, total := uint64(r.need), 4+uint64(length)
+	if r.kind == Extended && len(b) >= 6 {
+		whole, err := s.extended(&f, b[5], length)
+		if err != nil {
+			return Frame{}, 0, err
+		}
+		if whole {
+			need = total
+		}
+	}
+	if need == 0 {
+		need = total
+	}
+	if uint64(len(b)) < need {
+		return Frame{}, 0, nil
+	}
+	f.Block = block(f.Kind, b, length)
+	return s.deliver(f, b, total)
 }
 
-// BitfieldCheck finds out from a bitfield, fragment by fragment, whether its sender has every piece. The zero value is
-// ready for use; take a new one for each bitfield message.
-type BitfieldCheck struct {
-	last   byte
-	any    bool
-	broken bool // a byte before the last one lacks a piece
+// extended fills in what the extended id tells and reports whether the message must come whole.
+func (s *Scanner) extended(f *Frame, ext byte, length uint32) (whole bool, err error) {
+	f.Ext = ext
+	if ext == 0 {
+		if length > MaxWhole-4 {
+			return false, nil
+		}
+		f.Kind = ExtendedHandshake
+		return true, nil
+	}
+	if s.whole[ext>>6]&(1<<(ext&63)) == 0 {
+		return false, nil
+	}
+	if length > MaxWhole-4 {
+		return false, &LengthError{Kind: Extended, ID: idExtended, Length: length, Min: 2, Max: MaxWhole - 4}
+	}
+	return true, nil
 }
 
-// Add looks at the next fragment's payload.
-func (c *BitfieldCheck) Add(fragmentPayload []byte) {}
+// deliver hands on as much of the message of total bytes as b has, and remembers what is left of it.
+func (s *Scanner) deliver(f Frame, b []byte, total uint64) (Frame, int, error) {
+	n := int(min(uint64(len(b)), total))
+	if s.left = uint32(total - uint64(n)); s.left > 0 {
+		s.open = f
+	}
+	f.Bytes, f.End = b[:n:n], s.left == 0
+	return f, n, nil
+}
 
-// Complete reports whether every bit is one, but for up to seven zero bits at the end of the last byte.
-func (c BitfieldCheck) Complete() bool { return false }
+// block reads the fields of a request, cancel or reject, or of a piece with its payload's length. All 13 bytes of
+// Piece's header, or 17 of the others, are there.
+func block(k Kind, b []byte, length uint32) Block {
+	switch k {
+	case Piece:
+		return Block{binary.BigEndian.Uint32(b[5:]), binary.BigEndian.Uint32(b[9:]), length - 9}
+	case Request, Cancel, Reject:
+		return Block{binary.BigEndian.Uint32(b[5:]), binary.BigEndian.Uint32(b[9:]), binary.BigEndian.Uint32(b[13:])}
+	}
+	return Block{}
+}
+
+// rule is what an id alone tells about a message: the bounds of its length prefix, and how many of its bytes must be there
+// before any is handed on (0: all of them).
+type rule struct {
+	kind           Kind
+	min, max, need uint32
+}
+
+const maxFixed = MaxWhole - 4
+
+var rules = [...]rule{
+	idChoke:         {Choke, 1, maxFixed, 0},
+	idUnchoke:       {Unchoke, 1, maxFixed, 0},
+	idInterested:    {Interested, 1, maxFixed, 0},
+	idNotInterested: {NotInterested, 1, maxFixed, 0},
+	idHave:          {Have, 5, maxFixed, 0},
+	idBitfield:      {Bitfield, 1, DefaultMaxBitfield + 1, 5},
+	idRequest:       {Request, 13, maxFixed, 0},
+	idPiece:         {Piece, 9, MaxPieceMessage, 13},
+	idCancel:        {Cancel, 13, maxFixed, 0},
+	idPort:          {Port, 3, maxFixed, 0},
+	10:              other,
+	11:              other,
+	12:              other,
+	idSuggest:       {Suggest, 5, maxFixed, 0},
+	idHaveAll:       {HaveAll, 1, maxFixed, 0},
+	idHaveNone:      {HaveNone, 1, maxFixed, 0},
+	idReject:        {Reject, 13, maxFixed, 0},
+	idAllowedFast:   {AllowedFast, 5, maxFixed, 0},
+	18:              other,
+	19:              other,
+	idExtended:      {Extended, 2, MaxExtendedMessage, 6},
+}
+
+var other = rule{Other, 1, MaxOtherMessage, 5}
+
+func (s *Scanner) rule(id byte) rule {
+	if int(id) >= len(rules) {
+		return other
+	}
+	r := rules[id]
+	if id == idBitfield && s.MaxBitfield > 0 {
+		r.max = uint32(min(uint64(s.MaxBitfield), math.MaxUint32-1)) + 1
+	}
+	return r
+}
