@@ -1,0 +1,109 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/anacrolix/torrent/bencode"
+
+	"paygate/units"
+)
+
+// announceInterval is what clients are told to wait before they ask again.
+const announceInterval = 30 * time.Second
+
+// Tracker is an HTTP tracker (BEP 3, compact answers of BEP 23) that answers each client with the peers that were
+// chosen for it. Clients are told apart by the announce address that they were given. It is safe for concurrent use.
+type Tracker struct {
+	listener net.Listener
+
+	mu    sync.Mutex
+	peers map[string]map[units.InfoHash][]netip.AddrPort
+	seen  map[string]int
+}
+
+// NewTracker listens on address, host:port.
+func NewTracker(address string) (*Tracker, error) {
+	listener, err := net.Listen("tcp4", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for announces: %w", err)
+	}
+	return &Tracker{
+		listener: listener, seen: make(map[string]int),
+		peers: make(map[string]map[units.InfoHash][]netip.AddrPort),
+	}, nil
+}
+
+// Run answers announces until ctx ends. It returns nil then.
+func (t *Tracker) Run(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /announce/{client}", t.announce)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(t.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("answer announces: %w", err)
+	}
+	return nil
+}
+
+// URL is the announce address for the client that is to be called so.
+func (t *Tracker) URL(client string) string {
+	return fmt.Sprintf("http://%s/announce/%s", t.listener.Addr(), client)
+}
+
+// Tell makes the tracker answer that client's announces of the torrent with these peers, which replace earlier ones.
+func (t *Tracker) Tell(client string, ih units.InfoHash, peers ...netip.AddrPort) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.peers[client] == nil {
+		t.peers[client] = make(map[units.InfoHash][]netip.AddrPort)
+	}
+	t.peers[client][ih] = peers
+}
+
+// Announces returns how often that client has announced.
+func (t *Tracker) Announces(client string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen[client]
+}
+
+func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
+	var ih units.InfoHash
+	if copy(ih[:], r.URL.Query().Get("info_hash")) != len(ih) {
+		http.Error(w, "bad info_hash", http.StatusBadRequest)
+		return
+	}
+	compact, known := t.answer(r.PathValue("client"), ih)
+	answer := map[string]any{"interval": int(announceInterval.Seconds()), "min interval": 5, "peers": compact}
+	if !known {
+		answer = map[string]any{"failure reason": "this client was told of no such torrent"}
+	}
+	encoded, err := bencode.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain")
+	_, _ = w.Write(encoded)
+}
+
+// answer returns the peers in the compact form: 4 bytes of address and 2 of port each.
+func (t *Tracker) answer(client string, ih units.InfoHash) (compact []byte, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen[client]++
+	peers, known := t.peers[client][ih]
+	for _, p := range peers {
+		ip := p.Addr().As4()
+		compact = append(compact, ip[:]...)
+		compact = append(compact, byte(p.Port()>>8), byte(p.Port()))
+	}
+	return compact, known
+}
