@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/anacrolix/torrent"
+	"github.com/anacrolix/torrent/metainfo"
+	"github.com/anacrolix/torrent/storage"
+	"golang.org/x/net/proxy"
+	"golang.org/x/time/rate"
+)
+
+// limiterBurst must be larger than any single read or write on a peer connection.
+const limiterBurst = 1 << 20
+
+// seat is the client and what drives it.
+type seat struct{ client *torrent.Client }
+
+func newSeat(o options) (*seat, error) {
+	cfg := torrent.NewDefaultClientConfig()
+	cfg.ListenHost = func(string) string { return o.listen.Addr().String() }
+	cfg.ListenPort = int(o.listen.Port())
+	cfg.Seed = true
+	cfg.NoDHT, cfg.DisableUTP, cfg.DisableIPv6, cfg.DisablePEX = true, true, true, true
+	cfg.NoDefaultPortForwarding, cfg.DisableWebseeds, cfg.DisableWebtorrent = true, true, true
+	cfg.HeaderObfuscationPolicy = torrent.HeaderObfuscationPolicy{}
+	cfg.DialForPeerConns = false
+	if o.upload > 0 {
+		cfg.UploadRateLimiter = rate.NewLimiter(rate.Limit(o.upload), limiterBurst)
+	}
+	if o.download > 0 {
+		cfg.DownloadRateLimiter = rate.NewLimiter(rate.Limit(o.download), limiterBurst)
+	}
+	dialer, err := newDialer(o)
+	if err != nil {
+		return nil, err
+	}
+	cfg.TrackerDialContext, cfg.HTTPDialContext = dialer.DialContext, dialer.DialContext
+	client, err := torrent.NewClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client.AddDialer(torrent.NetworkDialer{Network: "tcp", Dialer: dialer})
+	return &seat{client}, nil
+}
+
+// newDialer dials from the address that the client listens on, or through the proxy.
+func newDialer(o options) (proxy.ContextDialer, error) {
+	direct := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(o.listen.Addr(), 0))}
+	if o.socks5 == "" {
+		return direct, nil
+	}
+	d, err := proxy.SOCKS5("tcp", o.socks5, nil, direct)
+	if err != nil {
+		return nil, err
+	}
+	return d.(proxy.ContextDialer), nil
+}
+
+func (s *seat) close() { s.client.Close() }
+
+func (s *seat) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /add", s.add)
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
+	return mux
+}
+
+// add answers once the files that are there have been checked.
+func (s *seat) add(w http.ResponseWriter, r *http.Request) {
+	t, err := s.open(r)
+	if err == nil {
+		err = t.VerifyDataContext(r.Context())
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	t.DownloadAll()
+}
+
+func (s *seat) open(r *http.Request) (*torrent.Torrent, error) {
+	mi, err := metainfo.Load(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read torrent: %w", err)
+	}
+	spec, err := torrent.TorrentSpecFromMetaInfoErr(mi)
+	if err != nil {
+		return nil, fmt.Errorf("read torrent: %w", err)
+	}
+	spec.Storage = storage.NewFileWithCompletion(r.URL.Query().Get("dir"), storage.NewMapPieceCompletion())
+	t, _, err := s.client.AddTorrentSpec(spec)
+	return t, err
+}
+
+func (s *seat) status(w http.ResponseWriter, r *http.Request) {
+	var ih metainfo.Hash
+	if err := ih.FromHexString(r.URL.Query().Get("info_hash")); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	t, ok := s.client.Torrent(ih)
+	if !ok {
+		http.Error(w, "torrent is not there", http.StatusNotFound)
+		return
+	}
+	answer := map[string]int64{"done": t.BytesCompleted(), "total": t.Length(), "peers": int64(t.Stats().ActivePeers)}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}

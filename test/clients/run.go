@@ -1,0 +1,149 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"paygate/test/process"
+	"paygate/units"
+)
+
+// pollEvery is how often a client is asked again while waiting for something to become true.
+const pollEvery = 100 * time.Millisecond
+
+// startTimeout and checkTimeout bound how long a client may take to answer, and to check a torrent's files.
+const (
+	startTimeout = 60 * time.Second
+	checkTimeout = 120 * time.Second
+)
+
+// client is a process and the driver that speaks with it.
+type client struct {
+	kind   Kind
+	spec   Spec
+	driver driver
+	proc   *process.Process
+	added  []addition
+}
+
+type addition struct {
+	torrent []byte
+	dir     string
+}
+
+func (c *client) start(ctx context.Context) error {
+	cmd, err := c.driver.command(c.spec)
+	if err != nil {
+		return fmt.Errorf("configure %s: %w", c.kind, err)
+	}
+	cmd.Dir = c.spec.Dir
+	cmd.Env = environment(c.spec.Dir)
+	c.proc, err = process.Start(cmd, c.spec.Dir+"/output.log")
+	if err != nil {
+		return fmt.Errorf("start %s: %w", c.kind, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err = process.Poll(ctx, pollEvery, func() error {
+		if c.proc.Exited() {
+			return process.Final(errors.New("it ended"))
+		}
+		return c.driver.ready(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("wait for %s to answer (its output is in %s): %w", c.kind, c.spec.Dir, err)
+	}
+	return nil
+}
+
+// environment keeps the caller's proxies, display and home directory from the client.
+func environment(dir string) []string {
+	return []string{
+		"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CACHE_HOME=" + dir,
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+	}
+}
+
+func (c *client) Name() string     { return string(c.kind) }
+func (c *client) PeerAddr() string { return c.spec.Listen.String() }
+
+func (c *client) Add(ctx context.Context, torrent []byte, dir string) error {
+	ih, complete, err := inspect(torrent, dir)
+	if err != nil {
+		return err
+	}
+	if err := c.driver.add(ctx, torrent, dir); err != nil {
+		return fmt.Errorf("add torrent to %s: %w", c.kind, err)
+	}
+	c.added = append(c.added, addition{torrent, dir})
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	err = process.Poll(ctx, pollEvery, func() error {
+		st, err := c.driver.status(ctx, ih)
+		switch {
+		case err != nil:
+			return err
+		case st.problem != "":
+			return process.Final(errors.New(st.problem))
+		case st.checking, complete && !(st.seeding && st.done == st.total):
+			return fmt.Errorf("%d of %d bytes checked", st.done, st.total)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for %s to check the torrent: %w", c.kind, err)
+	}
+	return nil
+}
+
+func (c *client) Progress(ctx context.Context, ih units.InfoHash) (done, total int64, err error) {
+	st, err := c.driver.status(ctx, ih)
+	if err == nil && st.problem != "" {
+		err = errors.New(st.problem)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask %s for progress: %w", c.kind, err)
+	}
+	return st.done, st.total, nil
+}
+
+func (c *client) Peers(ctx context.Context, ih units.InfoHash) (int, error) {
+	st, err := c.driver.status(ctx, ih)
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for its peers: %w", c.kind, err)
+	}
+	return st.peers, nil
+}
+
+func (c *client) Kill() { c.Close() }
+
+func (c *client) Restart(ctx context.Context) error {
+	if err := c.start(ctx); err != nil {
+		return err
+	}
+	again := c.added
+	c.added = nil
+	for _, a := range again {
+		if err := c.Add(ctx, a.torrent, a.dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *client) Close() {
+	if c.proc != nil {
+		c.proc.Kill()
+	}
+}
+
+// program returns the executable to run: the one that the spec names, or the one on the search path.
+func program(spec Spec, kind Kind) (string, error) {
+	if spec.Program != "" {
+		return spec.Program, nil
+	}
+	return exec.LookPath(kind.Program())
+}
