@@ -1,6 +1,3 @@
-// Package config turns the owner's YAML file into immutable values, strictly: an unknown key, a wrong unit, a
-// missing right or a contradiction is an error with file:line and a remedy, and all of them are reported at once.
-// Every default lives here and nowhere else. It never watches files, dials or writes.
 package config
 
 import (
@@ -20,7 +17,11 @@ type Config struct {
 	Lightning Lightning
 	Sell      Sell
 	Buy       Buy
+	Notes     Problems // what is valid but may not do what its author expects
 }
+
+// Enabled reports whether there is a node at all.
+func (l Lightning) Enabled() bool { return l.Address != "" }
 
 // Log chooses how much is logged (debug, info, warn, error) and in which form (auto, console, json).
 type Log struct{ Level, Format string }
@@ -80,7 +81,7 @@ type Sell struct {
 
 // SellRule prices some torrents. Rules are tried in order; the first that matches wins.
 type SellRule struct {
-	Name     string // default "sell[N]"
+	Name     string // default "sell[N]", counted from 0
 	Line     int    // where it stands in the file
 	Any      bool
 	InfoHash []units.InfoHash
@@ -107,7 +108,7 @@ type Buy struct {
 
 // BuyRule says for which torrents to pay, and at most how much. First match wins.
 type BuyRule struct {
-	Name     string
+	Name     string // default "buy[N]", counted from 0
 	Line     int
 	Any      bool
 	InfoHash []units.InfoHash

@@ -1,0 +1,236 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"paygate/units"
+)
+
+// check reports what must hold between options. A relation is looked at only when all its sides could be read, so
+// that one mistake is told once.
+func (p *parser) check(c *Config) {
+	p.checkListen(c)
+	p.checkClient(c)
+	p.checkLimits(c)
+	p.checkLightning(c)
+	p.checkSell(c)
+	p.checkBuy(c)
+	p.checkOwnMode()
+}
+
+func (p *parser) given(path string) bool { _, ok := p.places[path]; return ok }
+
+// sound reports whether nothing is wrong at these paths or below them.
+func (p *parser) sound(paths ...string) bool {
+	return !slices.ContainsFunc(p.problems, func(pr Problem) bool {
+		return !pr.Note && slices.ContainsFunc(paths, func(path string) bool {
+			rest, ok := strings.CutPrefix(pr.Path, path)
+			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		})
+	})
+}
+
+// wrong reports a problem at a path, or at the closest group around it that the file mentions.
+func (p *parser) wrong(path, message, remedy string) { p.add(path, message, remedy, false) }
+
+func (p *parser) note(path, message, remedy string) { p.add(path, message, remedy, true) }
+
+func (p *parser) add(path, message, remedy string, note bool) {
+	pr := Problem{File: p.name, Path: path, Message: message, Remedy: remedy, Note: note}
+	for at := path; at != "" && pr.Line == 0; at = parent(at) {
+		if s, ok := p.places[at]; ok {
+			pr.Line, pr.Column = s.key.Line, s.key.Column
+		}
+	}
+	p.problems = append(p.problems, pr)
+}
+
+func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
+
+// required reports options that the file lacks.
+func (p *parser) required(group, why string, keys ...string) {
+	for _, k := range keys {
+		if path := join(group, k); !p.given(path) && p.sound(path) && !p.misshapen(group) {
+			p.wrong(path, "is missing", why)
+		}
+	}
+}
+
+// misshapen reports whether a group itself, not an option in it, could not be read.
+func (p *parser) misshapen(group string) bool {
+	return slices.ContainsFunc(p.problems, func(pr Problem) bool { return pr.Path == group && !pr.Note })
+}
+
+func (p *parser) checkListen(c *Config) {
+	l := c.Listen
+	if l.Peers == "" && l.SOCKS5 == "" && len(c.Client.Dial) == 0 && p.sound("listen", "client.dial") {
+		p.wrong("listen", "nothing to do: no connection can come in and none is dialled",
+			`set listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", or listen.socks5, or client.dial`)
+	}
+	if l.PublicPort != 0 && l.Peers == "" && p.sound("listen.peers") {
+		p.note("listen.public_port", "has no effect without listen.peers", "remove it or set listen.peers")
+	}
+	if conflict(l.Peers, l.SOCKS5) {
+		p.wrong("listen.socks5", "takes the same address as listen.peers", "choose another port")
+	}
+	p.checkSOCKS5(l)
+}
+
+func (p *parser) checkSOCKS5(l Listen) {
+	user, password := l.SOCKS5User != "", l.SOCKS5Password != ""
+	if !p.sound("listen.socks5", "listen.socks5_user", "listen.socks5_password") {
+		return
+	}
+	switch {
+	case user != password:
+		p.wrong("listen.socks5_user", "user and password go together",
+			"set both of socks5_user and socks5_password, or neither; the password may come from "+variableName("listen.socks5_password"))
+	case l.SOCKS5 == "" && user:
+		p.note("listen.socks5_user", "has no effect without listen.socks5", "remove it or set listen.socks5")
+	case l.SOCKS5 != "" && !user && !isLoopback(l.SOCKS5):
+		p.wrong("listen.socks5", "would be an open proxy: other machines can reach it and no password is set",
+			"listen on 127.0.0.1, or set socks5_user and socks5_password")
+	}
+}
+
+func isLoopback(address string) bool { ip, _ := hostIP(address); return ip.IsLoopback() }
+
+// conflict reports whether two addresses cannot both be listened on.
+func conflict(a, b string) bool {
+	ipA, portA := hostIP(a)
+	ipB, portB := hostIP(b)
+	if !ipA.IsValid() || !ipB.IsValid() || portA != portB || portA == "0" {
+		return false
+	}
+	return ipA == ipB || ipA.IsUnspecified() || ipB.IsUnspecified()
+}
+
+func (p *parser) checkClient(c *Config) {
+	needed := c.Listen.Peers != "" || len(c.Client.Dial) > 0
+	if needed {
+		p.required("client", `tell where the client listens for peers, such as "127.0.0.1:6881"`, "address")
+	}
+	address := c.Client.Address
+	if ip, _ := hostIP(address); address != "" && ip.IsValid() && !ip.IsLoopback() {
+		p.note("client.address", "each peer reaches the client from a loopback address of its own, so the client must run on this machine",
+			"if it does, let it listen on 127.0.0.1")
+	} else if address != "" && conflict(address, c.Listen.Peers) {
+		p.wrong("client.address", "is the address that paygate itself listens on (listen.peers)",
+			"let the client listen on 127.0.0.1 and give listen.peers the machine's own address, or choose another port")
+	}
+	for i, d := range c.Client.Dial {
+		group := fmt.Sprintf("client.dial[%d]", i)
+		p.required(group, "name the torrent by its info-hash", "info_hash")
+		if len(d.Peers) == 0 && p.sound(group+".peers") && !p.misshapen(group) {
+			p.wrong(group+".peers", "names no peer", "list at least one host:port")
+		}
+	}
+}
+
+func (p *parser) checkLimits(c *Config) {
+	l := &c.Limits
+	p.ordered("limits.per_address", &l.PerAddress, "limits.connections", l.Connections)
+	p.ordered("limits.handshakes", &l.Handshakes, "limits.connections", l.Connections)
+	p.ordered("limits.unpaid_peers", &l.UnpaidPeers, "limits.connections", l.Connections)
+	p.ordered("limits.unpaid_slots", &l.UnpaidSlots, "limits.unpaid_peers", l.UnpaidPeers)
+}
+
+// ordered reports a limit above the one that bounds it. A default that is above is no mistake: it gives way.
+func (p *parser) ordered(low string, value *int, high string, bound int) {
+	if *value <= bound || !p.sound(low, high) {
+		return
+	}
+	if p.given(low) {
+		p.wrong(low, fmt.Sprintf("%d is more than %s, %d", *value, high, bound), "lower it, or raise "+high)
+		return
+	}
+	*value = bound
+}
+
+func (p *parser) checkLightning(c *Config) {
+	l := c.Lightning
+	if !l.Enabled() {
+		if p.given("lightning.tls_cert") || p.given("lightning.macaroon") {
+			p.required("lightning", `name lnd's gRPC address, such as "127.0.0.1:10009"`, "address")
+		}
+		return
+	}
+	if l.TLSCert == nil {
+		p.required("lightning", "name lnd's certificate, usually ~/.lnd/tls.cert, or set "+variableName("lightning.tls_cert"), "tls_cert")
+	}
+	if l.Macaroon == "" {
+		p.required("lightning", "name a macaroon file, or set "+variableName("lightning.macaroon"), "macaroon")
+	}
+}
+
+// needsLightning reports a rule that moves money where there is no node.
+func (p *parser) needsLightning(c *Config, path, verb string) {
+	if !c.Lightning.Enabled() && !p.given("lightning.address") && p.sound("lightning") {
+		p.wrong(path, verb+" over Lightning, and no node is set", "set lightning.address, tls_cert and macaroon, or remove the rule")
+	}
+}
+
+// checkOwnMode notes secrets that stand in a file which others can read.
+func (p *parser) checkOwnMode() {
+	if p.mode&0o077 == 0 {
+		return
+	}
+	for _, path := range []string{"listen.socks5_password", "lightning.macaroon"} {
+		s, ok := p.places[path]
+		if !ok || strings.HasPrefix(s.value.Value, "env:") || path == "lightning.macaroon" && !isMacaroonHex(s.value.Value) {
+			continue
+		}
+		p.note(path, fmt.Sprintf("other users can read this file (mode %04o), and a secret stands in it", p.mode),
+			"chmod 600 the file, or set "+variableName(path)+" instead")
+	}
+}
+
+// ruleHead is what both kinds of rules have.
+type ruleHead struct {
+	name  string
+	any   bool
+	hash  []units.InfoHash
+	known bool // the list of torrents could be read
+}
+
+// checkRules looks at what a list of rules selects: each must name torrents, and none may stand in another's shadow.
+func (p *parser) checkRules(group string, rules []ruleHead) {
+	all := "" // name of the rule that takes everything
+	first := map[units.InfoHash]string{}
+	names := map[string]bool{}
+	for i, r := range rules {
+		path := fmt.Sprintf("%s[%d]", group, i)
+		p.checkTorrents(path, r)
+		if names[r.name] {
+			p.note(path+".name", "another rule has the name "+clip(r.name)+" too", "give each its own, so that reports can tell them apart")
+		}
+		names[r.name] = true
+		if all != "" {
+			p.note(path, "is never reached: the first match wins, and "+clip(all)+" takes every torrent", "move it up")
+			continue
+		}
+		for _, h := range r.hash {
+			if earlier, ok := first[h]; ok && earlier != r.name {
+				p.note(path+".torrents", fmt.Sprintf("%s is taken by %s already, and the first match wins", h, clip(earlier)), "remove it from one of the two")
+			} else {
+				first[h] = r.name
+			}
+		}
+		if r.any {
+			all = r.name
+		}
+	}
+}
+
+func (p *parser) checkTorrents(path string, r ruleHead) {
+	at := path + ".torrents"
+	switch {
+	case !r.known || p.misshapen(path):
+	case !r.any && len(r.hash) == 0:
+		p.wrong(at, "selects no torrent", `write "any", or a list of info-hashes`)
+	case r.any && len(r.hash) > 0:
+		p.note(at, "lists info-hashes beside any, which takes every torrent", "remove one of the two")
+	}
+}

@@ -1,0 +1,133 @@
+package config
+
+// option is one key that the file may hold. Exactly one of set, each, options and item says how its value is read.
+type option struct {
+	key     string
+	def     string                                   // default, written as in the file; "" = none
+	secret  bool                                     // may come from the environment, and is never shown
+	set     func(text string) error                  // a single value
+	each    func(text string) error                  // a list of single values
+	options []option                                 // a group
+	item    func(index, line int) ([]option, func()) // a list of groups: what to read, and what to do after, for each entry
+}
+
+// schema lists every option there is, with its default, bound to the fields of c.
+func schema(p *parser, c *Config) []option {
+	return []option{
+		{key: "data_dir", def: "~/.paygate", set: p.path(&c.DataDir)},
+		{key: "log", options: []option{
+			{key: "level", def: "info", set: oneOf(&c.Log.Level, "debug", "info", "warn", "error")},
+			{key: "format", def: "auto", set: oneOf(&c.Log.Format, "auto", "console", "json")},
+		}},
+		{key: "listen", options: listenSchema(p, &c.Listen)},
+		{key: "client", options: clientSchema(&c.Client)},
+		{key: "limits", options: limitsSchema(&c.Limits)},
+		{key: "lightning", options: lightningSchema(p, &c.Lightning)},
+		{key: "sell", options: sellSchema(&c.Sell)},
+		{key: "buy", options: buySchema(&c.Buy)},
+	}
+}
+
+func listenSchema(p *parser, l *Listen) []option {
+	return []option{
+		{key: "peers", set: ownAddress(&l.Peers)},
+		{key: "public_port", set: integer(&l.PublicPort, 1, 65535)},
+		{key: "socks5", set: ownAddress(&l.SOCKS5)},
+		{key: "socks5_user", set: text(&l.SOCKS5User, 255)},
+		{key: "socks5_password", secret: true, set: secretText(p, &l.SOCKS5Password, 255)},
+	}
+}
+
+func clientSchema(c *Client) []option {
+	return []option{
+		{key: "address", set: farAddress(&c.Address)},
+		{key: "aliases", def: "127.64.0.0/10", set: loopbackRange(&c.Aliases)},
+		{key: "dial", item: func(int, int) ([]option, func()) {
+			d := &Dial{}
+			return dialSchema(d), func() { c.Dial = append(c.Dial, *d) }
+		}},
+	}
+}
+
+func dialSchema(d *Dial) []option {
+	return []option{
+		{key: "info_hash", set: infoHash(&d.InfoHash)},
+		{key: "peers", each: farAddresses(&d.Peers)},
+	}
+}
+
+func limitsSchema(l *Limits) []option {
+	return []option{
+		{key: "connections", def: "2000", set: integer(&l.Connections, 1, 100_000)},
+		{key: "per_address", def: "16", set: integer(&l.PerAddress, 1, 100_000)},
+		{key: "handshakes", def: "512", set: integer(&l.Handshakes, 1, 100_000)},
+		{key: "handshake_timeout", def: "10 s", set: duration(&l.HandshakeTimeout, "1 s", "120 s")},
+		{key: "drain_timeout", def: "10 s", set: duration(&l.DrainTimeout, "0 s", "10 m")},
+		{key: "unpaid_peers", def: "60", set: integer(&l.UnpaidPeers, 1, 100_000)},
+		{key: "unpaid_slots", def: "8", set: integer(&l.UnpaidSlots, 1, 1000)},
+	}
+}
+
+func lightningSchema(p *parser, l *Lightning) []option {
+	return []option{
+		{key: "address", set: farAddress(&l.Address)},
+		{key: "tls_cert", secret: true, set: p.certificate(&l.TLSCert)},
+		{key: "macaroon", secret: true, set: p.macaroon(&l.Macaroon)},
+		{key: "network", def: "mainnet", set: oneOf(&l.Network, "mainnet", "testnet", "signet", "simnet", "regtest")},
+		{key: "pay_timeout", def: "60 s", set: duration(&l.PayTimeout, "5 s", "10 m")},
+		{key: "max_parts", def: "1", set: integer(&l.MaxParts, 1, 16)},
+		{key: "cltv_limit", def: "288", set: integer(&l.CLTVLimit, 144, 2016)},
+		{key: "invoice_ttl", def: "1 h", set: duration(&l.InvoiceTTL, "600 s", "24 h")},
+		{key: "private_hints", def: "false", set: boolean(&l.PrivateHint)},
+	}
+}
+
+func sellSchema(s *Sell) []option {
+	return []option{
+		{key: "sample_per_torrent_day", def: "64 MiB", set: size(&s.SampleTorrentDay)},
+		{key: "sample_per_day", def: "256 MiB", set: size(&s.SampleDay)},
+		{key: "rules", item: func(i, line int) ([]option, func()) {
+			r := &SellRule{Name: ruleName("sell", i), Line: line}
+			return sellRuleSchema(r), func() { s.Rules = append(s.Rules, *r) }
+		}},
+	}
+}
+
+func sellRuleSchema(r *SellRule) []option {
+	return []option{
+		{key: "name", set: text(&r.Name, 100)},
+		{key: "torrents", each: torrents(&r.Any, &r.InfoHash)},
+		{key: "price", set: price(&r.Price)},
+		{key: "sample", def: "0 B", set: size(&r.Sample)},
+		{key: "legacy", def: "sample", set: oneOf(&r.Legacy, "serve", "sample", "throttle", "choke")},
+		{key: "throttle", def: "64 KiB", set: size(&r.Throttle)},
+		{key: "rights", set: oneOf(&r.Rights, "own", "licensed", "creative-commons", "public-domain")},
+		{key: "when", def: "complete", set: oneOf(&r.When, "complete", "always")},
+		{key: "min", def: "10 sat", set: amount(&r.Min)},
+		{key: "max", def: "10000 sat", set: amount(&r.Max)},
+	}
+}
+
+func buySchema(b *Buy) []option {
+	return []option{
+		{key: "per_torrent", def: "0 sat", set: amount(&b.PerTorrent)},
+		{key: "per_day", def: "0 sat", set: amount(&b.PerDay)},
+		{key: "total", def: "0 sat", set: amount(&b.Total)},
+		{key: "min", def: "10 sat", set: amount(&b.Min)},
+		{key: "max", def: "1000 sat", set: amount(&b.Max)},
+		{key: "fee_max", def: "1 sat", set: amount(&b.FeeMax)},
+		{key: "fee_percent", def: "1", set: integer(&b.FeePercent, 0, 100)},
+		{key: "rules", item: func(i, line int) ([]option, func()) {
+			r := &BuyRule{Name: ruleName("buy", i), Line: line}
+			return buyRuleSchema(r), func() { b.Rules = append(b.Rules, *r) }
+		}},
+	}
+}
+
+func buyRuleSchema(r *BuyRule) []option {
+	return []option{
+		{key: "name", set: text(&r.Name, 100)},
+		{key: "torrents", each: torrents(&r.Any, &r.InfoHash)},
+		{key: "max_price", set: price(&r.MaxPrice)},
+	}
+}
