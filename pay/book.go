@@ -1,0 +1,101 @@
+package pay
+
+import (
+	"sync"
+
+	"paygate/ledger"
+	"paygate/units"
+)
+
+const bookMemory = 10_000 // past purchases that are read at start
+
+// book is what a buyer remembers of sellers, to bound what it can lose to those that take money and deliver
+// nothing.
+type book struct {
+	mu      sync.Mutex
+	sellers map[units.PeerKey]*record
+}
+
+// record is one seller. first is the smallest payment made to it; delivered what it has delivered, in msat.
+type record struct {
+	first     units.Msat
+	delivered units.Msat
+	unused    units.Msat
+	pending   int
+	torrents  map[units.InfoHash]struct{}
+}
+
+// proven sellers have delivered a whole purchase.
+func (r *record) proven() bool { return r != nil && r.first > 0 && r.delivered >= r.first }
+
+func newBook() *book { return &book{sellers: make(map[units.PeerKey]*record)} }
+
+func (b *book) of(seller units.PeerKey) *record {
+	r := b.sellers[seller]
+	if r == nil {
+		r = &record{torrents: make(map[units.InfoHash]struct{})}
+		b.sellers[seller] = r
+	}
+	return r
+}
+
+// paid notes a payment to a seller.
+func (b *book) paid(seller units.PeerKey, ih units.InfoHash, m units.Msat) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.of(seller)
+	r.torrents[ih] = struct{}{}
+	if r.first == 0 || m < r.first {
+		r.first = m
+	}
+}
+
+// pending notes that a payment has begun or ended.
+func (b *book) pending(in ledger.Intent, begins bool) {
+	if begins {
+		b.paid(in.Seller, in.InfoHash, in.Msat)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.of(in.Seller)
+	if begins {
+		r.pending++
+		return
+	}
+	r.pending = max(0, r.pending-1)
+}
+
+// delivered notes the state of our account with a seller.
+func (b *book) delivered(p ledger.Purse) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.of(p.Seller)
+	r.delivered, r.unused = p.Charged, max(0, p.Balance)
+}
+
+func (b *book) proven(seller units.PeerKey) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sellers[seller].proven()
+}
+
+// others tells whether seller was paid for the torrent before, how many others were, and how many of those are
+// unproven and hold money of ours.
+func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid, unproven int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, r := range b.sellers {
+		if _, ok := r.torrents[ih]; !ok {
+			continue
+		}
+		if key == seller {
+			self = true
+			continue
+		}
+		paid++
+		if !r.proven() && (r.unused > 0 || r.pending > 0) {
+			unproven++
+		}
+	}
+	return self, paid, unproven
+}

@@ -1,0 +1,384 @@
+package pay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+const (
+	invoicePatience = 50 * time.Second // for the seller's client to give a slot, and its node an invoice
+	maxAsks         = 3
+	failPause       = 2 * time.Second // after a failed payment, doubling
+	maxFailPause    = time.Minute
+	paidHint        = time.Second      // a seller that shows no credit by then is given the preimage
+	busyPatience    = 30 * time.Second // nothing more is paid to a seller whose client chokes for longer
+	silentSeller    = 60 * time.Second // paid, asked, and not a byte: it has not delivered
+	silentPause     = 10 * time.Minute // and is left alone for so long
+	defaultT90      = time.Second
+	windowBytes     = 256 * block // what a seller lets through at once, and so has reserved at most
+	startRate       = 256 << 10   // bytes a second that are assumed before anything was measured
+)
+
+// buyer is our side of a connection on a torrent that a rule buys. It belongs to the conversation's goroutine.
+type buyer struct {
+	c   *conversation
+	max units.Price
+
+	seller     units.PeerKey // zero until its hello was checked
+	node       units.NodeKey
+	introduced bool // we have said hello
+	terms      *wire.Terms
+	counted    int64       // of meter.received: written to the ledger
+	freeLeft   units.Bytes // of the sample that the terms promised
+	purse      ledger.Purse
+	speed      speed
+
+	ask      *openAsk
+	paying   bool
+	last     units.Msat
+	failed   bool
+	failures int
+	notUntil time.Time
+	hint     *hint
+	gate     string
+	gateAt   time.Time
+	matched  bool // the first state of the connection has been compared with our own books
+	delivery delivery
+	lastBook time.Time
+	why      string // why nothing is bought, as last logged
+}
+
+// openAsk is a buy that has no invoice yet.
+type openAsk struct {
+	amt   units.Msat
+	price units.Price
+	at    time.Time
+	tries int
+}
+
+// hint is a payment that the seller may not have noticed.
+type hint struct {
+	pre units.Preimage
+	at  time.Time
+}
+
+// delivery watches a seller that holds money of ours.
+type delivery struct {
+	paidAt time.Time
+	bytes  int64 // meter.received when it last grew
+	grew   time.Time
+}
+
+// silent reports that nothing has come for too long from a seller that was paid and asked.
+func (d *delivery) silent(now time.Time, received int64) bool {
+	if received != d.bytes || d.grew.IsZero() {
+		d.bytes, d.grew = received, now
+	}
+	last := d.grew
+	if d.paidAt.After(last) {
+		last = d.paidAt
+	}
+	return !d.paidAt.IsZero() && now.Sub(last) >= silentSeller
+}
+
+func newBuyer(c *conversation, maxPrice units.Price) *buyer { return &buyer{c: c, max: maxPrice} }
+
+// meetSeller checks who sells.
+func (b *buyer) meetSeller(ctx context.Context, h wire.Hello) error {
+	if !b.seller.IsZero() {
+		if h.PK == b.seller {
+			return nil
+		}
+		return errors.New("the seller changed its identity in mid-connection")
+	}
+	own := publicKey(b.c.desk.keys.Seller())
+	if err := b.c.intro.verify(h, own, units.PeerKey{}, wire.RoleSeller); err != nil {
+		return err
+	}
+	if id, ok := b.c.desk.identity(); ok && id.Node == h.Node {
+		return errors.New("the seller is paid through our own node")
+	}
+	b.seller, b.node = h.PK, h.Node
+	return b.reload(ctx)
+}
+
+func (b *buyer) reload(ctx context.Context) error {
+	purse, err := b.c.desk.ledger.Purse(ctx, b.seller)
+	if err == nil {
+		b.purse = purse
+		b.c.desk.book.delivered(purse)
+	}
+	return err
+}
+
+// hear takes a seller's message; without a valid hello before it, it is nothing.
+func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, received int64) {
+	if b.seller.IsZero() {
+		return
+	}
+	switch m := m.(type) {
+	case wire.Terms:
+		b.heardTerms(m)
+	case wire.Invoice:
+		b.heardInvoice(ctx, now, m)
+	case wire.State:
+		b.heardState(ctx, now, m, received)
+	}
+}
+
+func (b *buyer) heardTerms(m wire.Terms) {
+	if b.terms == nil {
+		b.counted = b.c.received.Load()
+	}
+	b.freeLeft = m.Free
+	b.terms = &m
+}
+
+// heardState takes the seller's snapshot. It never makes us pay for bytes that we did not count, but where the two
+// books part after a crash or a cut connection, ours gives way, within the bounds of what may be lost.
+func (b *buyer) heardState(ctx context.Context, now time.Time, m wire.State, received int64) {
+	if b.gate != m.Gate {
+		b.gateAt = now
+	}
+	b.gate = m.Gate
+	if b.hint != nil && m.Gate == wire.GateOpen {
+		b.hint = nil
+	}
+	quiet := !b.paying && b.purse.Pending == 0 && b.hint == nil
+	if quiet && b.terms != nil && (!b.matched || m.Gate == wire.GateShut) {
+		b.count(ctx)
+		since := b.terms.Price.Charge(units.Bytes(b.counted - received)) // what came after the snapshot
+		b.reconcile(ctx, m.Bal-since)
+	}
+	b.matched = true
+}
+
+// reconcile adopts the seller's balance.
+func (b *buyer) reconcile(ctx context.Context, theirs units.Msat) {
+	diff := b.purse.Balance - theirs
+	if diff >= -1 && diff <= 1 { // rounding
+		return
+	}
+	note := "the seller's books differ"
+	if err := b.c.desk.ledger.WriteOff(ctx, b.seller, b.c.link.InfoHash(), diff, note); err != nil {
+		b.c.log.Warn("cannot reconcile with the seller", zap.Error(err))
+		return
+	}
+	b.c.log.Info("reconciled with the seller", zap.Int64("msat", int64(diff)), zap.Stringer("seller", b.seller))
+	if err := b.reload(ctx); err != nil {
+		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+	}
+}
+
+// refused takes a no.
+func (b *buyer) refused(now time.Time, m wire.No) {
+	b.ask = nil
+	b.notUntil = now.Add(min(max(time.Duration(m.TTL)*time.Second, time.Second), 10*time.Minute))
+}
+
+func (b *buyer) step(ctx context.Context, now time.Time, f facts, dirty bool) {
+	if b.seller.IsZero() || b.terms == nil || b.c.mute {
+		return
+	}
+	b.speed.sample(now, b.c.received.Load())
+	if now.Sub(b.lastBook) >= settleEvery {
+		b.lastBook = now
+		b.count(ctx)
+	}
+	if dirty {
+		if err := b.reload(ctx); err != nil {
+			b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+		}
+	}
+	b.remind(now)
+	b.patience(now)
+	if f.clientInterested && b.delivery.silent(now, b.c.received.Load()) {
+		b.giveUp(ctx, now)
+	}
+	b.decide(ctx, now, f)
+}
+
+// count writes received bytes down: free ones first, as the seller gives them first.
+func (b *buyer) count(ctx context.Context) {
+	n := units.Bytes(b.c.received.Load() - b.counted)
+	if n <= 0 || b.terms == nil {
+		return
+	}
+	b.counted += int64(n)
+	free := min(n, b.freeLeft)
+	b.freeLeft -= free
+	err := b.c.desk.ledger.Receive(ctx, ledger.Receipt{
+		Seller: b.seller, InfoHash: b.c.link.InfoHash(), Price: b.terms.Price, Bytes: n, Free: free,
+	})
+	if err == nil {
+		err = b.reload(ctx)
+	}
+	if err != nil {
+		b.c.log.Warn("received bytes could not be written to the ledger", zap.Int64("bytes", int64(n)), zap.Error(err))
+	}
+}
+
+// credit is how many bytes we may still have, by our own count.
+func (b *buyer) credit() units.Bytes {
+	pending := units.Bytes(b.c.received.Load() - b.counted)
+	bytes := b.freeLeft - pending
+	if b.purse.Balance >= 0 {
+		return bytes + b.terms.Price.Buys(b.purse.Balance)
+	}
+	return bytes - b.terms.Price.Buys(-b.purse.Balance)
+}
+
+// remind gives a seller that shows no credit the preimage, so that it asks its own node.
+func (b *buyer) remind(now time.Time) {
+	if b.hint != nil && now.Sub(b.hint.at) >= paidHint {
+		b.c.say(wire.Paid{Pre: b.hint.pre})
+		b.hint = nil
+	}
+}
+
+// patience repeats an ask that got no answer, a few times.
+func (b *buyer) patience(now time.Time) {
+	if b.ask == nil || now.Sub(b.ask.at) < invoicePatience {
+		return
+	}
+	if b.ask.tries >= maxAsks {
+		b.ask = nil
+		b.notUntil = now.Add(maxFailPause)
+		return
+	}
+	b.ask.tries++
+	b.ask.at = now
+	b.c.say(wire.Buy{Amt: b.ask.amt, For: wire.ForBytes, Left: -1})
+}
+
+// decide buys when credit runs low, and introduces us once there is a reason to.
+func (b *buyer) decide(ctx context.Context, now time.Time, f facts) {
+	if b.terms.Price.Compare(b.max) > 0 {
+		b.explain(wire.NoTooDear)
+		return
+	}
+	if !f.clientInterested {
+		return
+	}
+	if !b.introduced {
+		b.introduce()
+	}
+	if b.ask != nil || b.paying || now.Before(b.notUntil) || !b.usable(now) {
+		return
+	}
+	b.buy(ctx, now)
+}
+
+func (b *buyer) introduce() {
+	b.introduced = true
+	b.c.say(b.c.intro.hello(b.c.desk.keys.Buyer(b.seller), b.seller, wire.RoleBuyer, units.NodeKey{}))
+}
+
+// giveUp writes off what a seller holds that took money and delivered nothing. Should it deliver after all, its
+// next snapshot brings the credit back.
+func (b *buyer) giveUp(ctx context.Context, now time.Time) {
+	b.delivery.paidAt = time.Time{}
+	b.count(ctx)
+	if b.purse.Balance <= 0 {
+		return
+	}
+	b.notUntil = now.Add(silentPause)
+	b.c.log.Warn("a paid seller does not deliver; nothing more is paid to it for a while",
+		zap.Stringer("seller", b.seller), zap.Int64("msat", int64(b.purse.Balance)))
+	b.reconcile(ctx, 0)
+}
+
+// usable reports whether the seller has given us reason to go on paying.
+func (b *buyer) usable(now time.Time) bool {
+	return b.gate != wire.GateBusy || now.Sub(b.gateAt) < busyPatience
+}
+
+func (b *buyer) buy(ctx context.Context, now time.Time) {
+	d, ih := b.c.desk, b.c.link.InfoHash()
+	room, err := d.ledger.Left(ctx, ih, d.caps)
+	if err != nil {
+		b.c.log.Warn("the budget cannot be read, so nothing is bought", zap.Error(err))
+		return
+	}
+	want := b.want(room)
+	amt, yes, why := d.buying.Purchase(want)
+	if !yes {
+		b.explain(why)
+		b.watch(want)
+		return
+	}
+	if ok, why := b.exposed(ctx, amt); !ok {
+		b.explain(why)
+		b.notUntil = now.Add(failPause)
+		return
+	}
+	amt = b.terms.Price.Charge(b.terms.Price.Buys(amt)) // an amount that buys whole bytes
+	b.why = ""
+	b.ask = &openAsk{amt: amt, price: b.terms.Price, at: now, tries: 1}
+	b.c.say(wire.Buy{Amt: amt, For: wire.ForBytes, Left: -1})
+}
+
+func (b *buyer) want(room units.Msat) policy.Want {
+	d := b.c.desk
+	return policy.Want{
+		Credit:      b.credit(),
+		Outstanding: units.Bytes(min(b.c.asked.Load(), windowBytes)),
+		Rate:        max(b.speed.rate(), startRate),
+		T90:         d.payTimes.t90(defaultT90),
+		Last:        b.last, LastFailed: b.failed,
+		Price: b.terms.Price,
+		Min:   d.cfg.Buy.Min, Max: d.cfg.Buy.Max, Room: room,
+		SellerMin: b.terms.Min, SellerMax: b.terms.Max,
+		Left: -1,
+	}
+}
+
+// watch wakes us when credit will have fallen to where the next purchase is due.
+func (b *buyer) watch(w policy.Want) {
+	due := w.Credit - w.Outstanding - buyBelow(w)
+	if due > 0 {
+		b.c.lowIn.Store(b.c.received.Load() + int64(due))
+	}
+}
+
+// buyBelow is the credit at which the next purchase is due.
+func buyBelow(w policy.Want) units.Bytes {
+	return units.Bytes(float64(w.Rate) * 1.5 * max(w.T90, time.Second).Seconds())
+}
+
+// explain logs why nothing is bought, once a reason.
+func (b *buyer) explain(why string) {
+	if why == b.why || why == "" {
+		return
+	}
+	b.why = why
+	b.c.log.Info("not buying", zap.String("reason", why), zap.Stringer("peer", b.c.link.Remote()))
+	if why == wire.NoTooDear || why == wire.NoOverBudget {
+		b.c.say(wire.No{Code: why, TTL: 60})
+	}
+}
+
+// exposed holds a purchase against the bounds of what may be lost.
+func (b *buyer) exposed(ctx context.Context, amt units.Msat) (bool, string) {
+	e, err := b.c.desk.exposure(ctx, b)
+	if err != nil {
+		b.c.log.Warn("what is at stake cannot be read, so nothing is bought", zap.Error(err))
+		return false, wire.NoOverBudget
+	}
+	return policy.MayPaySeller(e)
+}
+
+// end writes the last bytes down.
+func (b *buyer) end(ctx context.Context) {
+	if !b.seller.IsZero() {
+		b.count(ctx)
+	}
+}

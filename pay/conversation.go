@@ -1,0 +1,320 @@
+package pay
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/proxy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+const (
+	dialectName     = "pg_pay"
+	methodBolt11    = "bolt11"
+	protocolVersion = 1
+
+	legacyAfter = 5 * time.Second // a peer that has not offered our dialect by then is legacy
+	activeTick  = 250 * time.Millisecond
+	idleTick    = time.Second
+	mailboxSize = 64
+)
+
+// Link is what a conversation can do to its session; *proxy.Session is one. Nothing in it blocks.
+type Link interface {
+	ID() uint64
+	Remote() netip.AddrPort
+	InfoHash() units.InfoHash
+	Initiator() bool
+	Send(dialect int, payload []byte) error
+	Valve
+}
+
+// Valve opens and closes what the client gives to the remote.
+type Valve interface {
+	Offer()
+	Open()
+	Resume()
+	Shut()
+	Withdraw()
+	Release()
+	Close(reason string)
+}
+
+// conversation is one session's talk about money. The relay loops touch meter and box; the rest belongs to Run.
+type conversation struct {
+	*meter
+	desk   *Desk
+	link   Link
+	log    *zap.Logger
+	advert wire.Advert
+	dict   []byte
+	box    mailbox
+	dirty  atomic.Bool // an account has changed
+	gone   atomic.Bool // a newer connection of the same identity has taken over
+
+	intro    introduction
+	spoken   bool      // the remote speaks our dialect, and we both know it
+	mute     bool      // no payments with this peer any more
+	released bool      // nothing to do: the session is a blind copy
+	since    time.Time // the first sign of life, from which the legacy wait counts
+	flood    floodLimit
+	seller   *seller
+	buyer    *buyer
+	results  chan func()
+	work     sync.WaitGroup
+}
+
+func fillNonce(n *[16]byte) { _, _ = rand.Read(n[:]) } // crypto/rand.Read never fails (it aborts the program)
+
+func (d *Desk) open(link Link) *conversation {
+	c := &conversation{
+		meter: newMeter(), desk: d, link: link, advert: d.newAdvert(), results: make(chan func()),
+		log: d.log.With(zap.Uint64("session", link.ID()), zap.Stringer("info_hash", link.InfoHash())),
+	}
+	c.dict = c.advert.Encode()
+	if rule, ok := d.selling.Rule(link.InfoHash()); ok {
+		c.seller = newSeller(c, rule)
+	}
+	if d.buys(link.InfoHash()) {
+		price, _ := d.buying.MaxPrice(link.InfoHash())
+		c.buyer = newBuyer(c, price)
+	}
+	return c
+}
+
+// Adverts offers our dialect.
+func (c *conversation) Adverts() []proxy.Advert {
+	return []proxy.Advert{{Name: dialectName, Dict: c.dict}}
+}
+
+// Notify takes note of an event; Run acts on it.
+func (c *conversation) Notify(e proxy.Event) {
+	switch e.Kind {
+	case proxy.ClientRequest:
+		c.asked.Add(int64(e.N))
+		return
+	case proxy.ClientCancel:
+		c.fulfilled(int64(e.N))
+		return
+	case proxy.RemoteChoke:
+		c.asked.Store(0) // without Fast, a choke discards what was asked (BEP 3)
+	}
+	c.box.note(e)
+	c.nudge()
+}
+
+// Message takes a copy of a payment message; Run reads it.
+func (c *conversation) Message(_ int, payload []byte) {
+	c.box.put(payload, c.received.Load())
+	c.nudge()
+}
+
+// refresh makes Run look at the accounts again. Any goroutine may call it.
+func (c *conversation) refresh() {
+	c.dirty.Store(true)
+	c.nudge()
+}
+
+// Run talks until ctx ends.
+func (c *conversation) Run(ctx context.Context) {
+	c.desk.register(c)
+	defer c.finish(ctx)
+	timer := time.NewTimer(activeTick)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case done := <-c.results:
+			done()
+		case <-c.wake:
+		case <-timer.C:
+		}
+		c.step(ctx, time.Now())
+		timer.Reset(c.pause())
+	}
+}
+
+// pause tells how long nothing needs to be looked at unless something happens.
+func (c *conversation) pause() time.Duration {
+	if c.released {
+		return time.Hour
+	}
+	if c.spoken && (c.served.Load() > 0 || c.received.Load() > 0 || c.asked.Load() > 0) {
+		return activeTick
+	}
+	return idleTick
+}
+
+func (c *conversation) finish(ctx context.Context) {
+	c.desk.unregister(c)
+	c.work.Wait()
+	last := context.WithoutCancel(ctx)
+	if c.seller != nil {
+		c.seller.end(last)
+	}
+	if c.buyer != nil {
+		c.buyer.end(last)
+	}
+}
+
+// do runs work in a goroutine that the conversation waits for, and what it returns in Run's own goroutine.
+func (c *conversation) do(ctx context.Context, work func(context.Context) func()) {
+	c.work.Go(func() {
+		done := work(ctx)
+		select {
+		case c.results <- done:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// step looks at everything that may have changed and acts on it.
+func (c *conversation) step(ctx context.Context, now time.Time) {
+	if c.released {
+		return
+	}
+	if c.gone.Load() {
+		c.link.Close("a newer connection of the same buyer took over")
+		return
+	}
+	f, messages := c.box.take()
+	if f.any && c.since.IsZero() {
+		c.since = now
+	}
+	c.meet(f)
+	for _, m := range messages {
+		c.hear(ctx, now, m)
+	}
+	if f.flooded {
+		c.silence("the peer floods us with payment messages")
+	}
+	dirty := c.dirty.Swap(false)
+	if c.buyer != nil {
+		c.buyer.step(ctx, now, f, dirty)
+	}
+	if c.seller != nil {
+		c.seller.step(ctx, now, f, dirty)
+	}
+	c.retire(now)
+}
+
+// meet agrees on the dialect once both extended handshakes have crossed.
+func (c *conversation) meet(f facts) {
+	if c.spoken || c.mute || !f.hello || !f.ready || len(f.dict) == 0 {
+		return
+	}
+	theirs, err := wire.ParseAdvert(f.dict)
+	if err != nil || theirs.V != protocolVersion || theirs.Net != c.desk.cfg.Network || theirs.Nonce == c.advert.Nonce ||
+		!slices.Contains(theirs.Methods, methodBolt11) {
+		c.silence("the peer's pg_pay is not for us")
+		return
+	}
+	c.intro = introduction{initiator: c.dict, acceptor: f.dict, infoHash: c.link.InfoHash()}
+	if !c.link.Initiator() {
+		c.intro.initiator, c.intro.acceptor = f.dict, c.dict
+	}
+	c.spoken = true
+}
+
+// hear reads one payment message. A malformed one ends the talk about money, not the connection.
+func (c *conversation) hear(ctx context.Context, now time.Time, msg message) {
+	if !c.spoken || c.mute {
+		return
+	}
+	if !c.flood.allow(now) {
+		c.silence("the peer floods us with payment messages")
+		return
+	}
+	m, err := wire.ParseMessage(msg.payload)
+	if isUnknownType(err) {
+		return
+	}
+	if err != nil {
+		c.silence("the peer sent a malformed payment message")
+		return
+	}
+	switch m := m.(type) {
+	case wire.Hello:
+		c.heardHello(ctx, m)
+	case wire.Buy, wire.Paid:
+		if c.seller != nil {
+			c.seller.hear(ctx, now, m)
+		}
+	case wire.Terms, wire.Invoice, wire.State:
+		if c.buyer != nil {
+			c.buyer.hear(ctx, now, m, msg.received)
+		}
+	case wire.No:
+		if c.buyer != nil {
+			c.buyer.refused(now, m)
+		}
+	}
+}
+
+// heardHello gives a hello to the side that it is meant for: only a seller names its node.
+func (c *conversation) heardHello(ctx context.Context, h wire.Hello) {
+	var err error
+	switch {
+	case !h.Node.IsZero() && c.buyer != nil:
+		err = c.buyer.meetSeller(ctx, h)
+	case h.Node.IsZero() && c.seller != nil:
+		err = c.seller.meetBuyer(ctx, h)
+	}
+	if err != nil {
+		c.silence(err.Error())
+	}
+}
+
+// silence ends the talk about money with this peer; it is a legacy peer from now on.
+func (c *conversation) silence(why string) {
+	if c.mute {
+		return
+	}
+	c.mute, c.spoken = true, false
+	c.log.Info("no payments with this peer", zap.Stringer("peer", c.link.Remote()), zap.String("reason", why))
+}
+
+// legacy reports whether this peer does not, or not any more, talk about money.
+func (c *conversation) legacy(now time.Time) bool {
+	return c.mute || !c.spoken && !c.since.IsZero() && now.Sub(c.since) >= legacyAfter
+}
+
+// say sends a message, if the peer speaks our dialect.
+func (c *conversation) say(m wire.Message) {
+	if !c.spoken {
+		return
+	}
+	b, err := wire.EncodeMessage(m)
+	if err != nil {
+		c.log.Error("cannot encode a message of our own", zap.String("type", m.Type()), zap.Error(err))
+		return
+	}
+	if err := c.link.Send(0, b); err != nil {
+		c.log.Debug("payment message not sent", zap.String("type", m.Type()), zap.Error(err))
+	}
+}
+
+// retire drops to a blind copy when neither side has any business left.
+func (c *conversation) retire(now time.Time) {
+	sells := c.seller != nil && !c.seller.free
+	buys := c.buyer != nil && !c.legacy(now)
+	if sells || buys || c.released {
+		return
+	}
+	if c.seller != nil && !c.seller.decided {
+		return
+	}
+	c.released = true
+	c.meter.open.Store(true)
+	c.link.Open()
+	c.link.Release()
+}

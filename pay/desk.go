@@ -1,0 +1,250 @@
+package pay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/config"
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/proxy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// Config is what the owner decided.
+type Config struct {
+	Network     string // of the Lightning node; told to peers, checked in invoices
+	Sell        config.Sell
+	Buy         config.Buy
+	UnpaidSlots int // unpaid peers shown to the client at once; 0 is 8
+}
+
+// Deps are what a Desk works with. It owns none of them: the caller closes the ledger and the rail after Run has
+// returned.
+type Deps struct {
+	Ledger *ledger.Ledger
+	Rail   Rail // nil: nothing can be sold or bought, and every connection is free
+	Keys   *Keys
+	Log    *zap.Logger
+}
+
+// Desk is where all conversations meet. See the package documentation.
+type Desk struct {
+	cfg     Config
+	ledger  *ledger.Ledger
+	rail    Rail
+	keys    *Keys
+	log     *zap.Logger
+	selling *policy.Selling
+	buying  *policy.Buying
+	caps    ledger.Caps
+
+	node     atomic.Pointer[Identity]
+	leases   *leases
+	slots    *slots
+	book     *book
+	payTimes slowEnd
+	jobs     chan job
+	live     live
+
+	mu    sync.Mutex
+	talks map[*conversation]struct{}
+}
+
+const (
+	defaultUnpaidSlots = 8
+	metaNode           = "node" // the ledger's note of our own node, so that peers can be greeted while it is away
+)
+
+// New returns a Desk. Nothing moves until Run.
+func New(cfg Config, deps Deps) (*Desk, error) {
+	if deps.Ledger == nil || deps.Keys == nil || deps.Log == nil {
+		return nil, errors.New("pay: a ledger, keys and a log are needed")
+	}
+	if cfg.UnpaidSlots == 0 {
+		cfg.UnpaidSlots = defaultUnpaidSlots
+	}
+	return &Desk{
+		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log,
+		selling: policy.NewSelling(cfg.Sell), buying: policy.NewBuying(cfg.Buy),
+		caps:   ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
+		leases: newLeases(), slots: &slots{free: cfg.UnpaidSlots}, book: newBook(),
+		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
+	}, nil
+}
+
+// Admit decides how a connection on a torrent is treated. See proxy.Desk.
+func (d *Desk) Admit(ih units.InfoHash) proxy.Treatment {
+	switch {
+	case d.rail == nil:
+		return proxy.Free
+	case d.selling.Sells(ih):
+		return proxy.Gated
+	case d.buys(ih):
+		return proxy.Watched
+	}
+	return proxy.Free
+}
+
+func (d *Desk) buys(ih units.InfoHash) bool {
+	price, ok := d.buying.MaxPrice(ih)
+	return ok && !price.Free() && d.caps.Torrent > 0 && d.caps.Day > 0 && d.caps.Total > 0
+}
+
+// MayCharge reports whether any rule could charge. See proxy.Desk.
+func (d *Desk) MayCharge() bool { return d.rail != nil && d.selling.MayCharge() }
+
+// Open begins the conversation of one session. See proxy.Desk.
+func (d *Desk) Open(s *proxy.Session) proxy.Conversation { return d.open(s) }
+
+// Run keeps the money side going until ctx ends: it learns our node's identity, credits what arrives, makes the
+// payments that conversations ask for and follows up those whose outcome is unknown. It returns when every
+// payment goroutine has written down what it knows.
+func (d *Desk) Run(ctx context.Context) error {
+	if d.rail == nil {
+		<-ctx.Done()
+		return nil
+	}
+	if err := errors.Join(d.recallNode(ctx), d.recallBook(ctx)); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { d.learnNode(ctx) })
+	wg.Go(func() { d.followSettlements(ctx) })
+	wg.Go(func() { d.resolvePayments(ctx) })
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case j := <-d.jobs:
+			wg.Go(func() { d.pay(ctx, j) })
+		}
+	}
+}
+
+// recallNode reads who our node was when it was last seen.
+func (d *Desk) recallNode(ctx context.Context) error {
+	text, err := d.ledger.Meta(ctx, metaNode)
+	if err != nil {
+		return fmt.Errorf("read own node: %w", err)
+	}
+	if key, err := units.ParseNodeKey(text); err == nil {
+		d.node.CompareAndSwap(nil, &Identity{Node: key, Network: d.cfg.Network})
+	}
+	return nil
+}
+
+// learnNode asks the node who it is, until it has answered.
+func (d *Desk) learnNode(ctx context.Context) {
+	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+		id, err := d.rail.Identity(ctx)
+		switch {
+		case err == nil && id.Network != d.cfg.Network:
+			d.log.Warn("the Lightning node is on another network than the configuration says; nothing is sold or bought",
+				zap.String("node_network", id.Network), zap.String("configured", d.cfg.Network))
+		case err == nil:
+			d.node.Store(&id)
+			if err := d.ledger.SetMeta(ctx, metaNode, id.Node.String()); err != nil && ctx.Err() == nil {
+				d.log.Warn("cannot note the own node", zap.Error(err))
+			}
+			d.wakeAll()
+			return
+		case ctx.Err() == nil:
+			d.log.Warn("the Lightning node does not answer; trying again", zap.Error(err), zap.Duration("in", wait))
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// identity returns our own node's, or false while it has never been seen.
+func (d *Desk) identity() (Identity, bool) {
+	if id := d.node.Load(); id != nil {
+		return *id, true
+	}
+	return Identity{}, false
+}
+
+// followSettlements credits what arrives, resuming where the ledger stopped.
+func (d *Desk) followSettlements(ctx context.Context) {
+	for wait := time.Second; ; wait = min(2*wait, 5*time.Second) {
+		after, err := d.ledger.SettleIndex(ctx)
+		if err == nil {
+			err = d.rail.Settlements(ctx, after, func(s Settlement) error {
+				wait = time.Second
+				return d.credit(ctx, s)
+			})
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		d.log.Warn("the stream of settled invoices ended; resuming", zap.Error(err), zap.Duration("in", wait))
+		if !sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// credit writes a settlement down, once, and tells the buyer's conversations.
+func (d *Desk) credit(ctx context.Context, s Settlement) error {
+	c, fresh, err := d.ledger.Settle(ctx, ledger.Settlement{Hash: s.Hash, Msat: s.Msat, SettleIndex: s.Index, At: s.At})
+	if err != nil {
+		return fmt.Errorf("credit a settled invoice: %w", err)
+	}
+	if !fresh {
+		return nil
+	}
+	d.log.Info("payment received", zap.Stringer("payment_hash", s.Hash), zap.Int64("msat", int64(c.Msat)),
+		zap.Stringer("info_hash", c.InfoHash))
+	d.leases.credited(c.Buyer)
+	return nil
+}
+
+func (d *Desk) register(c *conversation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.talks[c] = struct{}{}
+}
+
+func (d *Desk) unregister(c *conversation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.talks, c)
+}
+
+// wakeAll makes every conversation look at its account again; for rare events only.
+func (d *Desk) wakeAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.talks {
+		c.refresh()
+	}
+}
+
+// newAdvert makes the dict that a session offers in its extended handshake.
+func (d *Desk) newAdvert() wire.Advert {
+	a := wire.Advert{V: protocolVersion, Methods: []string{methodBolt11}, Net: d.cfg.Network}
+	fillNonce(&a.Nonce)
+	return a
+}
+
+// sleep waits and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,102 @@
+package pay
+
+import (
+	"slices"
+	"sync"
+
+	"paygate/proxy"
+)
+
+// facts is what the wire has shown so far. Notes of the same kind overwrite each other, so that no peer can make
+// them grow.
+type facts struct {
+	any     bool
+	hello   bool   // the remote's extended handshake has come
+	dict    []byte // its pg_pay dict; nil: it does not speak the dialect
+	ready   bool   // ours has gone out
+	has     bool   // the client has told what it has
+	whole   bool   // it has every piece
+	starved bool   // requests are held
+	flooded bool
+
+	remoteInterested bool
+	remoteUnchokes   bool
+	clientInterested bool
+	clientUnchokes   bool
+}
+
+// mailbox carries facts and messages from the relay loops to Run.
+type mailbox struct {
+	mu       sync.Mutex
+	facts    facts
+	messages []message
+}
+
+// message is a payment message and how many payload bytes had come before it.
+type message struct {
+	payload  []byte
+	received int64
+}
+
+func (b *mailbox) note(e proxy.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := &b.facts
+	f.any = true
+	switch e.Kind {
+	case proxy.RemoteHello:
+		f.hello = true
+		if len(e.Dicts) > 0 && len(e.Dialects) > 0 && e.Dialects[0] {
+			f.dict = slices.Clone(e.Dicts[0])
+		}
+	case proxy.Ready:
+		f.ready = true
+	case proxy.ClientHas:
+		f.has, f.whole = true, e.Complete
+	case proxy.RemoteInterested:
+		f.remoteInterested = true
+	case proxy.RemoteNotInterested:
+		f.remoteInterested = false
+	case proxy.RemoteUnchoke:
+		f.remoteUnchokes = true
+	case proxy.RemoteChoke:
+		f.remoteUnchokes = false
+	case proxy.ClientInterested:
+		f.clientInterested = true
+	case proxy.ClientNotInterested:
+		f.clientInterested = false
+	case proxy.ClientUnchoke:
+		f.clientUnchokes = true
+	case proxy.ClientChoke:
+		f.clientUnchokes = false
+	case proxy.Starved:
+		f.starved = true
+	}
+}
+
+// put keeps a copy of a message; too many that nobody has read yet are a flood.
+func (b *mailbox) put(payload []byte, received int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.messages) >= mailboxSize {
+		b.facts.flooded = true
+		return
+	}
+	b.messages = append(b.messages, message{slices.Clone(payload), received})
+}
+
+// take returns the facts and the messages that came since the last call.
+func (b *mailbox) take() (facts, []message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.messages
+	b.messages = nil
+	return b.facts, m
+}
+
+// fed forgets that requests are held, before they are tried again.
+func (b *mailbox) fed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.facts.starved = false
+}

@@ -1,0 +1,78 @@
+package pay
+
+import "sync/atomic"
+
+// meter is the hot half of a conversation: what the relay loops touch once per block. It holds bytes, not money;
+// the conversation turns leases of money into bytes beforehand. All fields are atomic; nothing blocks or allocates.
+type meter struct {
+	open     atomic.Bool  // true: nothing is metered, every request passes
+	avail    atomic.Int64 // bytes that may still be reserved; negative after blocks that came without a reservation
+	served   atomic.Int64 // payload bytes that went to the remote
+	received atomic.Int64 // payload bytes that came from the remote
+	asked    atomic.Int64 // bytes that our client has asked of the remote and not received
+	lowOut   atomic.Int64 // wake the conversation when avail falls below this
+	lowIn    atomic.Int64 // wake the conversation when received reaches this; 0 is never
+	wake     chan struct{}
+}
+
+func newMeter() *meter { return &meter{wake: make(chan struct{}, 1)} }
+
+// nudge wakes the conversation without ever waiting for it.
+func (m *meter) nudge() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Request reserves n bytes, or reports that there is no credit for them.
+func (m *meter) Request(n int) bool {
+	if m.open.Load() {
+		return true
+	}
+	for {
+		a := m.avail.Load()
+		if a < int64(n) {
+			return false
+		}
+		if m.avail.CompareAndSwap(a, a-int64(n)) {
+			if low := m.lowOut.Load(); a >= low && a-int64(n) < low {
+				m.nudge()
+			}
+			return true
+		}
+	}
+}
+
+// Release gives n reserved bytes back.
+func (m *meter) Release(n int) {
+	if !m.open.Load() {
+		m.avail.Add(int64(n))
+	}
+}
+
+// Moved counts a block that has passed.
+func (m *meter) Moved(n int, out, reserved bool) {
+	if out {
+		m.served.Add(int64(n))
+		if !reserved && !m.open.Load() {
+			m.avail.Add(-int64(n))
+		}
+		return
+	}
+	m.fulfilled(int64(n))
+	before := m.received.Add(int64(n)) - int64(n)
+	if low := m.lowIn.Load(); low > 0 && before < low && before+int64(n) >= low {
+		m.nudge()
+	}
+}
+
+// fulfilled takes n bytes off what our client waits for; unasked bytes never drive it below zero.
+func (m *meter) fulfilled(n int64) {
+	for {
+		a := m.asked.Load()
+		if m.asked.CompareAndSwap(a, max(a-n, 0)) {
+			return
+		}
+	}
+}

@@ -1,0 +1,285 @@
+package pay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+const (
+	resolveEvery = 5 * time.Second
+	trackWait    = 20 * time.Second
+	bookWait     = 10 * time.Second // for the ledger, when everything else is already over
+	doubtful     = 30 * time.Second // a payment that lnd does not know may still be on its way to lnd for this long
+)
+
+// job is a payment that has been reserved and journalled and is to be made now.
+type job struct {
+	intent ledger.Intent
+	done   func(Outcome) // called once, from the payment's goroutine; Unresolved when nobody knows
+}
+
+// heardInvoice checks an invoice, reserves the money under every cap, and hands the payment to the Desk, which
+// finishes it whatever becomes of this connection.
+func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice) {
+	if b.ask == nil || b.paying {
+		return
+	}
+	ask := *b.ask
+	intent, err := b.agree(now, ask, m)
+	if err == nil {
+		err = b.reserve(ctx, &intent)
+	}
+	if err != nil {
+		b.ask = nil
+		b.notUntil = now.Add(maxFailPause)
+		b.c.log.Info("invoice refused", zap.Error(err), zap.Stringer("peer", b.c.link.Remote()))
+		return
+	}
+	b.ask, b.paying = nil, true
+	b.c.desk.book.pending(intent, true)
+	b.send(ctx, intent)
+}
+
+func (b *buyer) agree(now time.Time, ask openAsk, m wire.Invoice) (ledger.Intent, error) {
+	d := b.c.desk
+	own, ok := d.identity()
+	if !ok {
+		return ledger.Intent{}, refuse("our own node is not known yet")
+	}
+	r, err := d.rail.Read(m.Request)
+	if err != nil {
+		return ledger.Intent{}, fmt.Errorf("read invoice: %w", err)
+	}
+	g := bargain{
+		buyer: publicKey(d.keys.Buyer(b.seller)), seller: b.seller, node: b.node, ownNode: own.Node,
+		network: d.cfg.Network, amt: ask.amt, price: ask.price,
+	}
+	if err := g.check(m, r, now); err != nil {
+		return ledger.Intent{}, err
+	}
+	return ledger.Intent{
+		Hash: r.Hash, Seller: b.seller, Node: b.node, InfoHash: b.c.link.InfoHash(), Price: ask.price, Buys: m.Buys,
+		Msat: r.Msat, For: m.For, Request: m.Request, Expires: r.Expires,
+	}, nil
+}
+
+// reserve journals the intent with its fee limit under the caps.
+func (b *buyer) reserve(ctx context.Context, intent *ledger.Intent) error {
+	d := b.c.desk
+	room, err := d.ledger.Left(ctx, intent.InfoHash, d.caps)
+	if err != nil {
+		return err
+	}
+	intent.FeeLimit = policy.FeeLimit(intent.Msat, d.cfg.Buy.FeeMax, d.cfg.Buy.FeePercent, room)
+	return d.ledger.Reserve(ctx, *intent, d.caps)
+}
+
+// send queues the payment; the answer comes back to the conversation if it still lives.
+func (b *buyer) send(ctx context.Context, intent ledger.Intent) {
+	d := b.c.desk
+	began := time.Now()
+	b.c.do(ctx, func(ctx context.Context) func() {
+		answer := make(chan Outcome, 1)
+		out := Outcome{}
+		select {
+		case d.jobs <- job{intent: intent, done: func(o Outcome) { answer <- o }}:
+		case <-ctx.Done():
+			d.close(ctx, intent, Outcome{State: Failed, Reason: "the session ended before it was sent"})
+			return func() {}
+		}
+		select {
+		case out = <-answer:
+		case <-ctx.Done():
+		}
+		return func() { b.paid(ctx, intent, out, time.Since(began)) }
+	})
+}
+
+// paid goes on after a payment.
+func (b *buyer) paid(ctx context.Context, intent ledger.Intent, o Outcome, took time.Duration) {
+	b.paying = false
+	b.last = intent.Msat
+	b.failed = o.State != Succeeded
+	now := time.Now()
+	switch o.State {
+	case Succeeded:
+		b.failures = 0
+		b.c.desk.payTimes.add(took)
+		b.hint = &hint{pre: o.Preimage, at: now}
+		b.delivery.paidAt = now
+	case Unresolved:
+		b.notUntil = now.Add(maxFailPause)
+	default:
+		b.notUntil = now.Add(min(failPause<<min(b.failures, 5), maxFailPause))
+		b.failures++
+	}
+	if err := b.reload(ctx); err != nil {
+		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+	}
+}
+
+// pay makes one payment and writes down what became of it. Only the rail's own word makes it failed.
+func (d *Desk) pay(ctx context.Context, j job) {
+	hash := j.intent.Hash
+	defer d.live.start(hash)()
+	if err := d.ledger.Sent(ctx, hash); err != nil {
+		out := Outcome{State: Failed, Reason: "it could not be journalled, so it was not sent: " + err.Error()}
+		d.close(ctx, j.intent, out)
+		j.done(out)
+		return
+	}
+	out, err := d.rail.Pay(ctx, Payment{Request: j.intent.Request, Hash: hash, FeeLimit: j.intent.FeeLimit})
+	if err != nil {
+		out = Outcome{State: Unresolved, Reason: err.Error()}
+	}
+	d.close(ctx, j.intent, out)
+	j.done(out)
+}
+
+// live are the payments that a goroutine of this process is making.
+type live struct {
+	mu     sync.Mutex
+	hashes map[units.PaymentHash]struct{}
+}
+
+// start adds a hash and returns what removes it.
+func (l *live) start(h units.PaymentHash) func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hashes[h] = struct{}{}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.hashes, h)
+	}
+}
+
+func (l *live) has(h units.PaymentHash) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.hashes[h]
+	return ok
+}
+
+// close writes an outcome down, even when everything else is being shut down.
+func (d *Desk) close(ctx context.Context, in ledger.Intent, o Outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookWait)
+	defer cancel()
+	log := d.log.With(zap.Stringer("payment_hash", in.Hash), zap.Int64("msat", int64(in.Msat)),
+		zap.Stringer("info_hash", in.InfoHash))
+	var err error
+	switch o.State {
+	case Succeeded:
+		var first bool
+		if first, err = d.ledger.Succeed(ctx, in.Hash, o.Fee, o.Preimage); first {
+			log.Info("payment made", zap.Int64("fee_msat", int64(o.Fee)))
+		}
+	case Failed, NeverSent:
+		err = d.ledger.Fail(ctx, in.Hash, o.Reason)
+		log.Info("payment failed", zap.String("reason", o.Reason))
+	default:
+		err = d.ledger.Unknown(ctx, in.Hash, o.Reason)
+		log.Warn("the outcome of a payment is unknown; its amount stays reserved", zap.String("reason", o.Reason))
+	}
+	if err != nil {
+		log.Warn("the outcome of a payment could not be written down; it is asked for again", zap.Error(err))
+		return
+	}
+	if o.State != Unresolved {
+		d.book.pending(in, false)
+	}
+}
+
+// resolvePayments follows up what an earlier run, or a lost connection to the node, has left open.
+func (d *Desk) resolvePayments(ctx context.Context) {
+	for {
+		open, err := d.ledger.OpenPurchases(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.log.Warn("open payments cannot be read", zap.Error(err))
+		}
+		for _, p := range open {
+			if !d.live.has(p.Hash) {
+				d.resolve(ctx, p)
+			}
+		}
+		if !sleep(ctx, resolveEvery) {
+			return
+		}
+	}
+}
+
+// resolve asks the rail what became of one payment.
+func (d *Desk) resolve(ctx context.Context, p ledger.Purchase) {
+	ctx, cancel := context.WithTimeout(ctx, trackWait)
+	defer cancel()
+	out, err := d.rail.Track(ctx, p.Hash)
+	switch {
+	case err != nil || out.State == Unresolved:
+		return
+	case out.State == NeverSent && time.Since(p.Updated) < doubtful:
+		return
+	case out.State == NeverSent:
+		out.Reason = "the node has never heard of it"
+	}
+	d.close(ctx, p.Intent, out)
+	d.wakeAll()
+}
+
+// exposure gathers what is at stake with a seller on its torrent.
+func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) {
+	ih := b.c.link.InfoHash()
+	lost, today, err := d.ledger.WrittenOff(ctx, ih)
+	if err != nil {
+		return policy.Exposure{}, err
+	}
+	open, err := d.ledger.OpenPurchases(ctx)
+	if err != nil {
+		return policy.Exposure{}, err
+	}
+	e := policy.Exposure{
+		Proven: d.book.proven(b.seller), Balance: b.purse.Balance, Pending: b.purse.Pending > 0, Last: b.last,
+		Cap: d.caps.Torrent, DayCap: d.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
+		Smallest: max(d.cfg.Buy.Min, b.terms.Min), Price: b.terms.Price, Left: -1, Unresolved: len(open),
+	}
+	for _, p := range open {
+		if !d.book.proven(p.Seller) {
+			e.UnresolvedUnproven++
+		}
+	}
+	e.Paid, e.OthersPaid, e.OthersUnproven = d.book.others(ih, b.seller)
+	return e, nil
+}
+
+func isUnknownType(err error) bool { return errors.Is(err, wire.ErrUnknownType) }
+
+// recallBook rebuilds what we know of sellers from the ledger.
+func (d *Desk) recallBook(ctx context.Context) error {
+	past, err := d.ledger.Purchases(ctx, bookMemory)
+	if err != nil {
+		return fmt.Errorf("read past purchases: %w", err)
+	}
+	seen := make(map[units.PeerKey]bool)
+	for _, p := range past {
+		d.book.paid(p.Seller, p.InfoHash, p.Msat)
+		if seen[p.Seller] {
+			continue
+		}
+		seen[p.Seller] = true
+		purse, err := d.ledger.Purse(ctx, p.Seller)
+		if err != nil {
+			return fmt.Errorf("read the account with a seller: %w", err)
+		}
+		d.book.delivered(purse)
+	}
+	return nil
+}

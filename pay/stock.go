@@ -1,0 +1,252 @@
+package pay
+
+import (
+	"context"
+	"net/netip"
+
+	"go.uber.org/zap"
+
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/units"
+)
+
+// kind says on what terms bytes may be served.
+type kind uint8
+
+const (
+	given     kind = iota // free sample
+	throttled             // free, at a trickle
+	bartered              // against bytes that came from this peer
+	sold                  // against credit
+)
+
+// batch is a number of bytes that may be served on the same terms.
+type batch struct {
+	kind  kind
+	bytes units.Bytes
+	price units.Price // of sold bytes
+}
+
+// stock is what one session may still serve, in the order in which it is used up. It mirrors the meter:
+// meter.avail = sum of the batches - (served - settled) - what is reserved.
+type stock struct {
+	c       *conversation
+	buyer   units.PeerKey // zero until the buyer has said hello
+	subnet  netip.Prefix
+	batches []batch
+	settled int64 // of meter.served: already written to the ledger
+	traded  int64 // of meter.received: already turned into bartered bytes
+	earned  units.Msat
+	balance units.Msat // of the buyer's account, after what has been settled
+}
+
+// settle writes down what was served since the last time.
+func (s *stock) settle(ctx context.Context) {
+	n := units.Bytes(s.c.served.Load() - s.settled)
+	if n <= 0 {
+		return
+	}
+	s.settled += int64(n)
+	for n > 0 && len(s.batches) > 0 {
+		b := &s.batches[0]
+		part := min(n, b.bytes)
+		s.book(ctx, b.kind, part, b.price)
+		n -= part
+		b.bytes -= part
+		if b.bytes == 0 {
+			s.batches = s.batches[1:]
+		}
+	}
+	if n > 0 { // blocks that the client sent after its choke, beyond all credit
+		s.book(ctx, s.overrunKind(), n, s.c.seller.rule.Price)
+	}
+}
+
+func (s *stock) overrunKind() kind {
+	if s.buyer.IsZero() {
+		return given
+	}
+	return sold
+}
+
+func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Price) {
+	var err error
+	switch k {
+	case given:
+		err = s.c.desk.ledger.UseSample(ctx, s.c.link.InfoHash(), s.subnet, n)
+	case sold:
+		var delta units.Msat
+		delta, s.balance, err = s.c.desk.ledger.Charge(ctx, ledger.Charge{
+			Buyer: s.buyer, InfoHash: s.c.link.InfoHash(), Price: price, Bytes: n,
+		})
+		s.earned += delta
+	}
+	if err != nil {
+		s.c.log.Warn("served bytes could not be written to the ledger", zap.Int64("bytes", int64(n)), zap.Error(err))
+	}
+}
+
+// left counts the bytes of some kinds that have not been served.
+func (s *stock) left(kinds ...kind) (n units.Bytes) {
+	for _, b := range s.batches {
+		for _, k := range kinds {
+			if b.kind == k {
+				n += b.bytes
+			}
+		}
+	}
+	return n
+}
+
+// replace puts other batches of kind k behind those of other kinds and lets the meter follow.
+func (s *stock) replace(k kind, fresh []batch) (grown bool) {
+	before := s.left(k)
+	kept := make([]batch, 0, len(s.batches)+len(fresh))
+	for _, b := range s.batches {
+		if b.kind != k {
+			kept = append(kept, b)
+		}
+	}
+	s.batches = append(kept, fresh...)
+	delta := s.left(k) - before
+	s.c.avail.Add(int64(delta))
+	return delta > 0
+}
+
+// leaseSample takes the free bytes that this peer's subnet may still have.
+func (s *stock) leaseSample(ctx context.Context) (grown bool) {
+	d, ih, rule := s.c.desk, s.c.link.InfoHash(), s.c.seller.rule
+	if rule.Sample == 0 {
+		return false
+	}
+	used, err := d.ledger.SampleUsed(ctx, ih, s.subnet)
+	if err != nil {
+		s.c.log.Warn("free samples cannot be counted, so none are given", zap.Error(err))
+		return false
+	}
+	n := d.leases.takeSample(s.c, ih, s.subnet, func(held sampled) units.Bytes {
+		return d.selling.SampleLeft(rule, policy.Used{
+			Subnet: used.Subnet + held.subnet, TorrentDay: used.TorrentDay + held.torrent, Day: used.Day + held.all,
+		})
+	})
+	var fresh []batch
+	if n > 0 {
+		fresh = []batch{{kind: given, bytes: n}}
+	}
+	grown = s.replace(given, fresh)
+	s.freeFirst()
+	return grown
+}
+
+// maxBarter bounds how far a peer's own uploads can run ahead of what it is given for them.
+const maxBarter = 16 * units.MiB
+
+// trade turns bytes received from the peer into bytes it may have, one for one, where a rule sells what the client
+// has not completed itself; or two sellers would starve each other. They are never worth money.
+func (s *stock) trade(ctx context.Context, when string) (grown bool) {
+	n := units.Bytes(s.c.received.Load() - s.traded)
+	if when != "always" || n <= 0 {
+		return false
+	}
+	s.traded += int64(n)
+	s.settle(ctx)
+	grown = s.replace(bartered, []batch{{kind: bartered, bytes: min(maxBarter, s.left(bartered)+n)}})
+	s.freeFirst()
+	return grown
+}
+
+// freeFirst moves free bytes to the front: nobody pays while there are any.
+func (s *stock) freeFirst() {
+	var first, rest []batch
+	for _, b := range s.batches {
+		if b.kind != sold {
+			first = append(first, b)
+		} else {
+			rest = append(rest, b)
+		}
+	}
+	s.batches = append(first, rest...)
+}
+
+// leaseCredit settles, then takes as much of the buyer's account as one session may hold: one purchase.
+func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
+	s.settle(ctx)
+	d := s.c.desk
+	acct, err := d.ledger.Account(ctx, s.buyer)
+	if err != nil {
+		s.c.log.Warn("the buyer's account cannot be read", zap.Error(err))
+		return false
+	}
+	s.balance = acct.Balance
+	want := policy.Lease(acct.Balance, acct.LastPurchase, s.c.seller.rule.Max)
+	got := d.leases.take(s.c, s.buyer, acct.Balance, want)
+	return s.replace(sold, draw(acct, s.c.link.InfoHash(), s.c.seller.rule.Price, got))
+}
+
+// draw turns an amount of an account's credit into bytes of one torrent: lots that were bought for it at their own
+// price, oldest first, then everything else at the current price.
+func draw(acct ledger.Account, ih units.InfoHash, current units.Price, amount units.Msat) []batch {
+	var out []batch
+	take := func(price units.Price, have units.Msat) {
+		m := min(have, amount)
+		if m <= 0 {
+			return
+		}
+		amount -= m
+		if last := len(out) - 1; last >= 0 && out[last].price == price {
+			m += lotValue(acct, ih, out[last])
+			out = out[:last]
+		}
+		out = append(out, batch{kind: sold, price: price, bytes: affordable(acct, ih, price, m)})
+	}
+	for _, lot := range acct.Lots {
+		if lot.InfoHash == ih {
+			take(lot.Price, lot.Msat-lot.Spent)
+		}
+	}
+	take(current, amount)
+	return trim(out)
+}
+
+// affordable is how many bytes m buys on top of what was charged at this price before, so that rounding up happens
+// once for the whole account and not once a purchase.
+func affordable(acct ledger.Account, ih units.InfoHash, price units.Price, m units.Msat) units.Bytes {
+	done := tally(acct, ih, price)
+	return max(0, price.Buys(price.Charge(done)+m)-done)
+}
+
+// lotValue is what a batch costs on top of what was charged before.
+func lotValue(acct ledger.Account, ih units.InfoHash, b batch) units.Msat {
+	done := tally(acct, ih, b.price)
+	return b.price.Charge(done+b.bytes) - b.price.Charge(done)
+}
+
+func tally(acct ledger.Account, ih units.InfoHash, price units.Price) units.Bytes {
+	for _, t := range acct.Tallies {
+		if t.InfoHash == ih && t.Price == price {
+			return t.Bytes
+		}
+	}
+	return 0
+}
+
+func trim(in []batch) []batch {
+	out := in[:0]
+	for _, b := range in {
+		if b.bytes > 0 {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// subnetOf is the neighbourhood that shares a free sample: /24 in IPv4, /48 in IPv6.
+func subnetOf(a netip.Addr) netip.Prefix {
+	bits := 48
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		bits = 24
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
