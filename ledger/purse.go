@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"paygate/units"
+)
+
+// ErrNotHeld is the error of a WriteOff of more than the credit that we hold.
+var ErrNotHeld = errors.New("more than the unused credit with this seller")
+
+var errFree = errors.New("free bytes are more than the bytes received")
+
+// Receive adds bytes received from a seller to our own count, and their cost to the purse. Like a seller's tally,
+// the cost is rounded once for all bytes of a torrent at a price.
+func (l *Ledger) Receive(ctx context.Context, r Receipt) error {
+	at := l.clock()
+	return l.write(ctx, "note received bytes", func(ctx context.Context, q querier) error {
+		switch {
+		case !r.Price.Valid():
+			return errPrice
+		case r.Free < 0 || r.Free > r.Bytes:
+			return errFree
+		case r.Bytes == 0:
+			return nil
+		}
+		if err := run(ctx, q, "INSERT INTO purses (seller) VALUES (?) ON CONFLICT DO NOTHING", r.Seller.String()); err != nil {
+			return err
+		}
+		cost, err := addReceipt(ctx, q, r)
+		if err != nil {
+			return err
+		}
+		if err := run(ctx, q, "UPDATE purses SET charged = charged + ?, received = received + ?, free = free + ? WHERE seller = ?",
+			cost, r.Bytes, r.Free, r.Seller.String()); err != nil {
+			return err
+		}
+		return record(ctx, q, at, Entry{
+			Kind: KindReceived, Party: r.Seller.String(), InfoHash: r.InfoHash.String(),
+			Price: r.Price, Msat: cost, Bytes: r.Bytes, Free: r.Free,
+		})
+	})
+}
+
+func addReceipt(ctx context.Context, q querier, r Receipt) (delta units.Msat, err error) {
+	var bytes, free units.Bytes
+	var msat units.Msat
+	key := []any{r.Seller.String(), r.InfoHash.String(), r.Price.Msat, r.Price.Per}
+	if _, err := one(ctx, q, `SELECT bytes, free, msat FROM receipts
+		WHERE seller = ? AND info_hash = ? AND price_msat = ? AND price_per = ?`, key, &bytes, &free, &msat); err != nil {
+		return 0, err
+	}
+	if bytes > math.MaxInt64-r.Bytes {
+		return 0, errBytes
+	}
+	bytes += r.Bytes
+	free += r.Free
+	cost := r.Price.Charge(bytes - free)
+	return cost - msat, run(ctx, q, `INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET bytes = excluded.bytes, free = excluded.free, msat = excluded.msat`,
+		append(key, bytes, free, cost)...)
+}
+
+// Purse returns our account with a seller; that with a stranger is empty.
+func (l *Ledger) Purse(ctx context.Context, seller units.PeerKey) (p Purse, err error) {
+	p.Seller = seller
+	err = l.read(ctx, "read purse", func(ctx context.Context, q querier) error {
+		key := seller.String()
+		if _, err := one(ctx, q, `SELECT paid, fees, charged, written_off, received, free, purchases, failed FROM purses
+			WHERE seller = ?`, []any{key},
+			&p.Paid, &p.Fees, &p.Charged, &p.WrittenOff, &p.Received, &p.Free, &p.Purchases, &p.Failed); err != nil {
+			return err
+		}
+		p.Balance = p.Paid - p.Charged - p.WrittenOff
+		return q.QueryRowContext(ctx, `SELECT coalesce(sum(msat + fee_limit), 0) FROM purchases
+			WHERE state IN ('intent', 'sent', 'unknown') AND seller = ?`, key).Scan(&p.Pending)
+	})
+	return p, err
+}
+
+// WriteOff gives up credit with a seller that did not deliver, for a torrent. To give up more than the balance is
+// ErrNotHeld, so that nothing is lost twice.
+func (l *Ledger) WriteOff(ctx context.Context, seller units.PeerKey, ih units.InfoHash, m units.Msat, note string) error {
+	at := l.clock()
+	return l.write(ctx, "write credit off", func(ctx context.Context, q querier) error {
+		if err := checkAmount(m); err != nil {
+			return err
+		}
+		held, err := changed(ctx, q, `UPDATE purses SET written_off = written_off + ?1
+			WHERE seller = ?2 AND paid - charged - written_off >= ?1`, m, seller.String())
+		if err != nil {
+			return err
+		}
+		if !held {
+			return ErrNotHeld
+		}
+		if err := run(ctx, q, "INSERT INTO losses VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET msat = msat + excluded.msat",
+			ih.String(), at.day, m); err != nil {
+			return err
+		}
+		return record(ctx, q, at, Entry{Kind: KindWriteOff, Party: seller.String(), InfoHash: ih.String(), Msat: m, Note: note})
+	})
+}
+
+// WrittenOff returns what was ever given up for a torrent, and what was given up today (UTC) for all of them.
+func (l *Ledger) WrittenOff(ctx context.Context, ih units.InfoHash) (torrent, today units.Msat, err error) {
+	at := l.clock()
+	err = l.read(ctx, "read losses", func(ctx context.Context, q querier) error {
+		return q.QueryRowContext(ctx, `SELECT
+			coalesce((SELECT sum(msat) FROM losses WHERE info_hash = ?), 0),
+			coalesce((SELECT sum(msat) FROM losses WHERE day >= ?), 0)`, ih.String(), at.day).Scan(&torrent, &today)
+	})
+	return torrent, today, err
+}

@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+
+	"paygate/units"
+)
+
+var errFeeLimit = errors.New("fee limit is not between 0 and all bitcoin")
+
+// Reserve journals a payment before it is made, in one transaction that first checks every cap against what was
+// spent, what is pending or unknown, and this payment with its fee limit. It fails with *OverCap, and with ErrSeenHash
+// if the hash was reserved before, whatever became of that. Only after it has returned nil may the payment be made.
+func (l *Ledger) Reserve(ctx context.Context, i Intent, caps Caps) error {
+	at := l.clock()
+	return l.write(ctx, "reserve payment", func(ctx context.Context, q querier) error {
+		if err := checkIntent(ctx, q, i); err != nil {
+			return err
+		}
+		u, err := usage(ctx, q, at, i.InfoHash)
+		if err != nil {
+			return err
+		}
+		if err := u.fits(caps, i.Msat+i.FeeLimit); err != nil {
+			return err
+		}
+		return insertIntent(ctx, q, at, i)
+	})
+}
+
+func checkIntent(ctx context.Context, q querier, i Intent) error {
+	if err := checkAmount(i.Msat); err != nil {
+		return err
+	}
+	if i.FeeLimit < 0 || i.FeeLimit > units.MaxMsat {
+		return errFeeLimit
+	}
+	if !i.Price.Valid() {
+		return errPrice
+	}
+	var n int
+	seen, err := one(ctx, q, "SELECT 1 FROM purchases WHERE hash = ?", []any{i.Hash.String()}, &n)
+	if seen {
+		return ErrSeenHash
+	}
+	return err
+}
+
+func insertIntent(ctx context.Context, q querier, at clock, i Intent) error {
+	if err := run(ctx, q, `INSERT INTO purses (seller, purchases) VALUES (?, 1)
+		ON CONFLICT DO UPDATE SET purchases = purchases + 1`, i.Seller.String()); err != nil {
+		return err
+	}
+	if err := run(ctx, q, `INSERT INTO purchases (hash, seller, node, info_hash, price_msat, price_per, buys, msat,
+		fee_limit, purpose, request, expires, state, created, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.Hash.String(), i.Seller.String(), i.Node.String(), i.InfoHash.String(), i.Price.Msat, i.Price.Per, i.Buys, i.Msat,
+		i.FeeLimit, i.For, i.Request, i.Expires.UnixMilli(), StateIntent, at.ms, at.ms); err != nil {
+		return err
+	}
+	return record(ctx, q, at, Entry{
+		Kind: KindIntent, Party: i.Seller.String(), InfoHash: i.InfoHash.String(), PaymentHash: i.Hash.String(),
+		Price: i.Price, Msat: i.Msat, Fee: i.FeeLimit, Bytes: i.Buys, Note: i.For,
+	})
+}
+
+// used is what counts against each cap.
+type used struct{ torrent, day, total units.Msat }
+
+// usage sums what was spent, fees included, and what open payments may yet cost. An open payment counts against
+// today whenever it began, and a succeeded one against the day on which that became certain, so that one over
+// midnight counts on both. Days after today, seen when the clock is set back, count as today.
+func usage(ctx context.Context, q querier, at clock, ih units.InfoHash) (u used, err error) {
+	var openHere, open units.Msat
+	err = q.QueryRowContext(ctx, `SELECT
+		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE info_hash = ?1),
+		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?2),
+		(SELECT coalesce(sum(msat + fees), 0) FROM spent),
+		coalesce(sum(msat + fee_limit) FILTER (WHERE info_hash = ?1), 0),
+		coalesce(sum(msat + fee_limit), 0)
+		FROM purchases WHERE state IN ('intent', 'sent', 'unknown')`,
+		ih.String(), at.day).Scan(&u.torrent, &u.day, &u.total, &openHere, &open)
+	u.torrent += openHere
+	u.day += open
+	u.total += open
+	return u, err
+}
+
+// fits returns *OverCap for the first cap that wanted more would exceed.
+func (u used) fits(c Caps, wanted units.Msat) error {
+	for _, cap := range u.against(c) {
+		if cap.Used > cap.Limit || wanted > cap.Limit-cap.Used {
+			cap.Wanted = wanted
+			return &cap
+		}
+	}
+	return nil
+}
+
+func (u used) against(c Caps) []OverCap {
+	return []OverCap{
+		{Cap: "torrent", Limit: c.Torrent, Used: u.torrent},
+		{Cap: "day", Limit: c.Day, Used: u.day},
+		{Cap: "total", Limit: c.Total, Used: u.total},
+	}
+}
+
+// Left returns how much, fees included, can still be spent on a torrent under the tightest cap; it is never negative.
+func (l *Ledger) Left(ctx context.Context, ih units.InfoHash, caps Caps) (left units.Msat, err error) {
+	at := l.clock()
+	err = l.read(ctx, "read what is left of the caps", func(ctx context.Context, q querier) error {
+		u, err := usage(ctx, q, at, ih)
+		left = u.left(caps)
+		return err
+	})
+	return left, err
+}
+
+func (u used) left(c Caps) units.Msat {
+	return max(0, min(c.Torrent-u.torrent, c.Day-u.day, c.Total-u.total))
+}

@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"paygate/units"
+)
+
+// Mismatch is the error of a Verify that found a table to hold something else than the journal explains.
+type Mismatch struct {
+	Table   string
+	Journal []string // rows as the journal has them, a few at most, columns joined by "|"
+	Holds   []string // rows as the table has them
+}
+
+func (e *Mismatch) Error() string {
+	return fmt.Sprintf("%s do not follow from the journal: it says [%s], the table holds [%s]",
+		e.Table, strings.Join(e.Journal, ", "), strings.Join(e.Holds, ", "))
+}
+
+// audit compares two queries: what the journal says a table must hold, and what it holds.
+type audit struct{ table, journal, holds string }
+
+var audits = []audit{
+	{
+		"buyers", `SELECT party, sum(iif(kind = 'settled', msat, 0)), sum(iif(kind = 'charge', msat, 0)), max(kind = 'default')
+			FROM journal WHERE kind IN ('invoice', 'settled', 'charge', 'default') GROUP BY party`,
+		"SELECT buyer, paid, charged, defaulted FROM buyers",
+	},
+	{
+		"latest purchases", "SELECT party, msat, max(id) > 0 FROM journal WHERE kind = 'settled' GROUP BY party",
+		"SELECT buyer, last_purchase, 1 FROM buyers WHERE paid > 0",
+	},
+	{
+		"invoices", `SELECT payment_hash, party, info_hash, price_msat, price_per, msat, bytes, note,
+			payment_hash IN (SELECT payment_hash FROM journal WHERE kind = 'settled') FROM journal WHERE kind = 'invoice'`,
+		"SELECT hash, buyer, info_hash, price_msat, price_per, msat, buys, purpose, settled FROM invoices",
+	},
+	{
+		"lots", `SELECT s.payment_hash, s.party, s.info_hash, s.price_msat, s.price_per, s.msat, coalesce(d.spent, 0)
+			FROM journal s LEFT JOIN (SELECT payment_hash, sum(msat) AS spent FROM journal
+				WHERE kind IN ('charge', 'repaid') GROUP BY payment_hash) d ON d.payment_hash = s.payment_hash
+			WHERE s.kind = 'settled'`,
+		"SELECT hash, buyer, info_hash, price_msat, price_per, msat, spent FROM lots",
+	},
+	{
+		"spent lots", "SELECT buyer, min(paid, charged) FROM buyers WHERE paid > 0",
+		"SELECT buyer, sum(spent) FROM lots GROUP BY buyer",
+	},
+	{
+		"tallies", `SELECT party, info_hash, price_msat, price_per, sum(bytes), sum(msat)
+			FROM journal WHERE kind = 'charge' GROUP BY party, info_hash, price_msat, price_per`,
+		"SELECT buyer, info_hash, price_msat, price_per, bytes, msat FROM tallies",
+	},
+	{
+		"samples", "SELECT info_hash, party, sum(bytes) FROM journal WHERE kind = 'sample' GROUP BY info_hash, party",
+		"SELECT info_hash, subnet, bytes FROM samples",
+	},
+	{
+		"days of samples", "SELECT at / 86400000, info_hash, sum(bytes) FROM journal WHERE kind = 'sample' GROUP BY 1, 2",
+		"SELECT day, info_hash, bytes FROM sample_days",
+	},
+	{
+		"purses", `SELECT party, sum(iif(kind = 'succeeded', msat, 0)), sum(iif(kind = 'succeeded', fee, 0)),
+			sum(iif(kind = 'received', msat, 0)), sum(iif(kind = 'written off', msat, 0)),
+			sum(iif(kind = 'received', bytes, 0)), sum(free), sum(kind = 'intent'), sum(kind = 'failed')
+			FROM journal WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off') GROUP BY party`,
+		"SELECT seller, paid, fees, charged, written_off, received, free, purchases, failed FROM purses",
+	},
+	{
+		"purchases", `SELECT payment_hash, party, info_hash, price_msat, price_per, msat, fee, bytes, note, at
+			FROM journal WHERE kind = 'intent'`,
+		"SELECT hash, seller, info_hash, price_msat, price_per, msat, fee_limit, buys, purpose, created FROM purchases",
+	},
+	{
+		"states of purchases", `SELECT payment_hash, kind, iif(kind = 'succeeded', fee, 0), at, max(id) > 0 FROM journal
+			WHERE kind IN ('intent', 'sent', 'succeeded', 'failed', 'unknown') GROUP BY payment_hash`,
+		"SELECT hash, state, fee, updated, 1 FROM purchases",
+	},
+	{
+		"spending", `SELECT info_hash, at / 86400000, sum(msat), sum(fee) FROM journal WHERE kind = 'succeeded' GROUP BY 1, 2`,
+		"SELECT info_hash, day, msat, fees FROM spent",
+	},
+	{
+		"receipts", `SELECT party, info_hash, price_msat, price_per, sum(bytes), sum(free), sum(msat)
+			FROM journal WHERE kind = 'received' GROUP BY party, info_hash, price_msat, price_per`,
+		"SELECT seller, info_hash, price_msat, price_per, bytes, free, msat FROM receipts",
+	},
+	{
+		"losses", "SELECT info_hash, at / 86400000, sum(msat) FROM journal WHERE kind = 'written off' GROUP BY 1, 2",
+		"SELECT info_hash, day, msat FROM losses",
+	},
+}
+
+// Verify computes every sum again from the journal, compares it with the tables, and checks that each tally costs
+// what its bytes cost at its price. A difference is a *Mismatch. It reads the whole journal: minutes on a large one,
+// during which others can go on writing; ctx can end it between two tables.
+func (l *Ledger) Verify(ctx context.Context) error {
+	return l.read(ctx, "verify", func(inner context.Context, q querier) error {
+		for _, a := range audits {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := a.run(inner, q); err != nil {
+				return err
+			}
+		}
+		if err := checkCosts(inner, q, "tallies", "SELECT price_msat, price_per, bytes, msat FROM tallies"); err != nil {
+			return err
+		}
+		return checkCosts(inner, q, "receipts", "SELECT price_msat, price_per, bytes - free, msat FROM receipts")
+	})
+}
+
+func (a audit) run(ctx context.Context, q querier) error {
+	m := Mismatch{Table: a.table}
+	var err error
+	if m.Journal, err = except(ctx, q, a.journal, a.holds); err != nil {
+		return fmt.Errorf("%s: %w", a.table, err)
+	}
+	if m.Holds, err = except(ctx, q, a.holds, a.journal); err != nil {
+		return fmt.Errorf("%s: %w", a.table, err)
+	}
+	if len(m.Journal)+len(m.Holds) > 0 {
+		return &m
+	}
+	return nil
+}
+
+// except returns a few rows of one query that another does not return.
+func except(ctx context.Context, q querier, have, not string) ([]string, error) {
+	return all(ctx, q, scanText, "SELECT * FROM ("+have+") EXCEPT SELECT * FROM ("+not+") LIMIT 3")
+}
+
+func scanText(r *sql.Rows, line *string) error {
+	columns, err := r.Columns()
+	if err != nil {
+		return err
+	}
+	values := make([]any, len(columns))
+	for i := range values {
+		values[i] = new(string)
+	}
+	err = r.Scan(values...)
+	for i, v := range values {
+		if i > 0 {
+			*line += "|"
+		}
+		*line += *v.(*string)
+	}
+	return err
+}
+
+// cost is a row of a table of bytes and what they cost.
+type cost struct {
+	price units.Price
+	bytes units.Bytes
+	msat  units.Msat
+}
+
+func scanCost(r *sql.Rows, c *cost) error {
+	return r.Scan(&c.price.Msat, &c.price.Per, &c.bytes, &c.msat)
+}
+
+func checkCosts(ctx context.Context, q querier, table, query string) error {
+	list, err := all(ctx, q, scanCost, query)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if want := c.price.Charge(c.bytes); want != c.msat {
+			return &Mismatch{
+				Table:   table,
+				Journal: []string{fmt.Sprintf("%s at %s cost %s", c.bytes, c.price, want)},
+				Holds:   []string{c.msat.String()},
+			}
+		}
+	}
+	return nil
+}
