@@ -109,7 +109,7 @@ func againstTheirDecoder(t *testing.T, stream []byte, ours []message) {
 }
 
 func FuzzScanner(f *testing.F) {
-	f.Add(busyStream()[:20000], uint16(1000))
+	f.Add(append(frame(idPiece, make([]byte, 8+200)...), frame(idBitfield, 0xff, 0xff, 0xfe)...), uint16(100))
 	f.Add(append(FrameKeepAlive(), FrameInterested()...), uint16(1))
 	f.Add(AppendRequest(FrameUnchoke(), Block{1, 16384, 16384}), uint16(3))
 	f.Add([]byte("\xff\xff\xff\xff\x07AAAABBBB"), uint16(2))

@@ -2,24 +2,36 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 
 	"paygate/units"
 )
 
-// MaxMessage bounds a pg_pay message, in bytes.
-const MaxMessage = 4096
+// Bounds of pg_pay, the project's own dialect of payment messages (docs/protocol.md).
+const (
+	// Version is the version of the dialect that this package speaks.
+	Version = 1
+	// MaxMessage bounds an encoded message or advert, in bytes.
+	MaxMessage = 4096
+	// MaxTTL bounds a duration on the wire, in seconds: 365 days.
+	MaxTTL = 365 * 24 * 3600
+	// MaxBytes bounds a size on the wire: 1 EiB, so that sums of several cannot overflow.
+	MaxBytes = units.Bytes(1) << 60
+	// MaxMethods bounds how many rails an advert may list.
+	MaxMethods = 16
 
-// Version is the version of pg_pay that this package speaks.
-const Version = 1
+	maxWord = 32 // of a type, code, rail or network name, in bytes
+)
 
-// What a purchase is for.
+// What a purchase is for: more bytes, bytes already had on credit, or nothing in return.
 const (
 	ForBytes = "bytes"
 	ForDebt  = "debt"
 	ForTip   = "tip"
 )
 
-// States of a seller's gate.
+// What a seller's gate does with requests: let them through, hold them until a payment comes, refuse them (the buyer is choked),
+// or nothing of the kind, but the client behind it is choking.
 const (
 	GateOpen = "open"
 	GateHeld = "held"
@@ -27,7 +39,7 @@ const (
 	GateBusy = "busy"
 )
 
-// Reasons to decline.
+// Why a peer declines. A No may carry a code that is not in this list; it declines all the same.
 const (
 	NoTooDear       = "too-dear"
 	NoOverBudget    = "over-budget"
@@ -39,109 +51,141 @@ const (
 	NoUnsupported   = "unsupported"
 )
 
-// ErrUnknownType is returned for a message of a type that this version does not know. It is to be ignored.
+// ErrUnknownType is returned for a well-formed message of a type that this version does not know. It is to be ignored.
 var ErrUnknownType = errors.New("unknown pg_pay message type")
 
-// ErrUnknownVersion is returned for an advert of a version this package does not know.
+// ErrUnknownVersion is returned for an advert of a version that this package does not speak.
 var ErrUnknownVersion = errors.New("unknown pg_pay version")
 
-// SyntaxError says what is wrong with a message or advert.
+// SyntaxError says what is wrong with a pg_pay message or advert.
 type SyntaxError struct {
-	Type, Key, Reason string
+	Type string // of the message, "advert", or "message" if the type could not be read
+	Key  string // empty if the whole is wrong
+	Err  error
 }
 
-func (e *SyntaxError) Error() string { return "pg_pay " + e.Type + " " + e.Key + ": " + e.Reason }
+func (e *SyntaxError) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("pg_pay %s: %v", e.Type, e.Err)
+	}
+	return fmt.Sprintf("pg_pay %s: key %q: %v", e.Type, e.Key, e.Err)
+}
 
-// Advert is the top-level pg_pay dictionary.
+// Unwrap returns the reason.
+func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// Advert is the value of the top-level key pg_pay in an extended handshake. It shows no identity.
 type Advert struct {
-	V       int64
-	Nonce   [16]byte
+	// V is the version, from 1 up.
+	V int64
+	// Nonce is 16 random bytes, new for each connection.
+	Nonce [16]byte
+	// Methods are the names of the payment rails, best first: 1 to MaxMethods of 1 to 32 bytes.
 	Methods []string
-	Net     string
+	// Net is the network on which money moves, such as "mainnet": 1 to 32 bytes.
+	Net string
 }
 
-// Encode encodes.
-func (a Advert) Encode() []byte { panic("wire: not there yet") }
+// Message is one of the messages below.
+type Message interface {
+	// Type returns the value of the message's key t.
+	Type() string
+}
 
-// ParseAdvert parses.
-func ParseAdvert(b []byte) (Advert, error) { panic("wire: not there yet") }
-
-// Message is one message of the dialect.
-type Message interface{ Type() string }
-
-// Hello is the identity.
+// Hello says who the sender is. The seller says it first.
 type Hello struct {
-	PK   units.PeerKey
-	Sig  [64]byte
+	// PK is the sender's Ed25519 key; not zero.
+	PK units.PeerKey
+	// Sig is the Ed25519 signature of HelloText. Whoever receives it must check it.
+	Sig [64]byte
+	// Node is the seller's Lightning node; zero (absent) from a buyer.
 	Node units.NodeKey
 }
 
-// Terms is an offer.
+// Terms is a seller's offer.
 type Terms struct {
-	Price    units.Price
+	// Price is valid and has Per ≥ 1, at zero millisatoshi too.
+	Price units.Price
+	// Min and Max are the smallest and the largest purchase; 0 ≤ Min ≤ Max.
 	Min, Max units.Msat
-	Free     units.Bytes
-	Credit   units.Msat
-	TTL      int64
+	// Free is what is left of the free sample.
+	Free units.Bytes
+	// Credit is the credit line of the buyer's identity.
+	Credit units.Msat
+	// TTL is how long the offer stands, in seconds from receipt, 0 to MaxTTL.
+	TTL int64
 }
 
-// Buy asks for an invoice.
+// Buy asks for one invoice.
 type Buy struct {
-	Amt  units.Msat
-	For  string
+	// Amt is the amount of the invoice, at least 1.
+	Amt units.Msat
+	// For is ForBytes, ForDebt or ForTip.
+	For string
+	// Left is how many bytes the buyer still wants; -1 (absent) if it does not know.
 	Left units.Bytes
-	Bid  units.Msat
+	// Bid is what it offers above the floor, for as many bytes as the terms' price is for; 0 (absent) for none.
+	Bid units.Msat
 }
 
-// Invoice answers.
+// Invoice answers a Buy.
 type Invoice struct {
+	// Request is the rail's payment request, for Lightning a BOLT 11 invoice: ASCII letters and digits, unchecked beyond that.
 	Request string
-	Buys    units.Bytes
-	For     string
+	// Buys is how many bytes it buys, at least 1 if For is ForBytes.
+	Buys units.Bytes
+	// For repeats the Buy.
+	For string
 }
 
-// Paid is a hint.
+// Paid hints that an invoice has been paid. It proves nothing but that somebody paid it.
 type Paid struct{ Pre units.Preimage }
 
-// State is a snapshot.
+// State is the seller's cumulative view of the account.
 type State struct {
-	Served       units.Bytes
+	// Served is what the buyer got on this connection.
+	Served units.Bytes
+	// Charged is what was charged for it, at least 0. Bal is the account's balance; negative for a debt.
 	Charged, Bal units.Msat
-	Gate         string
+	// Gate is GateOpen, GateHeld, GateShut or GateBusy.
+	Gate string
 }
 
-// No declines.
+// No declines what the other side asked for or offers.
 type No struct {
+	// Code is one of the No… constants or a later one: 1 to 32 lower-case letters, digits, dashes and underscores.
 	Code string
-	TTL  int64
+	// TTL is how long to wait before asking again, in seconds, 0 to MaxTTL.
+	TTL int64
 }
 
-func (Hello) Type() string   { return "hello" }
-func (Terms) Type() string   { return "terms" }
-func (Buy) Type() string     { return "buy" }
-func (Invoice) Type() string { return "invoice" }
-func (Paid) Type() string    { return "paid" }
-func (State) Type() string   { return "state" }
-func (No) Type() string      { return "no" }
-
-// EncodeMessage encodes.
-func EncodeMessage(m Message) ([]byte, error) { panic("wire: not there yet") }
-
-// ParseMessage parses.
-func ParseMessage(b []byte) (Message, error) { panic("wire: not there yet") }
-
-// Roles in a hello's signature text.
 const (
-	RoleSeller = 'S'
-	RoleBuyer  = 'B'
+	typeHello   = "hello"
+	typeTerms   = "terms"
+	typeBuy     = "buy"
+	typeInvoice = "invoice"
+	typePaid    = "paid"
+	typeState   = "state"
+	typeNo      = "no"
 )
 
-// HelloText is what sig signs.
-func HelloText(initiatorDict, acceptorDict []byte, ih units.InfoHash, pk, peer units.PeerKey, role byte, node units.NodeKey) []byte {
-	panic("wire: not there yet")
-}
+// Type returns "hello".
+func (Hello) Type() string { return typeHello }
 
-// Binding is the description hash.
-func Binding(buyer, seller units.PeerKey, buys units.Bytes, price units.Price) [32]byte {
-	panic("wire: not there yet")
-}
+// Type returns "terms".
+func (Terms) Type() string { return typeTerms }
+
+// Type returns "buy".
+func (Buy) Type() string { return typeBuy }
+
+// Type returns "invoice".
+func (Invoice) Type() string { return typeInvoice }
+
+// Type returns "paid".
+func (Paid) Type() string { return typePaid }
+
+// Type returns "state".
+func (State) Type() string { return typeState }
+
+// Type returns "no".
+func (No) Type() string { return typeNo }
