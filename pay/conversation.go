@@ -68,6 +68,7 @@ type conversation struct {
 	flood    floodLimit
 	seller   *seller
 	buyer    *buyer
+	shown    shown
 	results  chan func()
 	work     sync.WaitGroup
 }
@@ -204,7 +205,20 @@ func (c *conversation) step(ctx context.Context, now time.Time) {
 	if c.seller != nil {
 		c.seller.step(ctx, now, f, dirty)
 	}
+	c.show(now)
 	c.retire(now)
+}
+
+// show leaves a note of where the conversation stands for whoever asks for a status.
+func (c *conversation) show(now time.Time) {
+	switch {
+	case c.legacy(now):
+		c.shown.set(Talk{Paying: "legacy"})
+	case c.seller != nil && !c.seller.free && !c.seller.stock.buyer.IsZero():
+		c.shown.set(Talk{Paying: "sell", Balance: c.seller.stock.balance})
+	case c.buyer != nil && c.buyer.introduced:
+		c.shown.set(Talk{Paying: "buy", Balance: c.buyer.purse.Balance})
+	}
 }
 
 // meet agrees on the dialect once both extended handshakes have crossed.

@@ -94,6 +94,7 @@ func newRootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
+		newRunCommand(),
 		newCheckCommand(),
 		newSandboxCommand(),
 		newStatusCommand(),

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"paygate/admin"
+	"paygate/lnclient"
+	"paygate/pay"
+	"paygate/proxy"
+	"paygate/units"
+)
+
+const nodeAnswer = 2 * time.Second // how long a status waits for the Lightning node
+
+// Status gathers one snapshot. See admin.Source.
+func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
+	totals, err := s.books.Totals(ctx)
+	if err != nil {
+		return admin.Status{}, err
+	}
+	st := admin.Status{
+		Version: buildVersion(), Started: s.started, Uptime: time.Since(s.started),
+		Lightning: s.lightning(ctx),
+		Totals: admin.Totals{
+			SoldBytes: totals.SoldBytes, SampleBytes: totals.SampleBytes, Received: totals.Received,
+			Earned: totals.Earned, CreditOwed: totals.CreditOwed, BoughtBytes: totals.BoughtBytes,
+			FreeBytes: totals.FreeBytes, Paid: totals.Paid, Fees: totals.Fees, Pending: totals.Pending,
+			CreditHeld: totals.CreditHeld, PaymentsIn: totals.PaymentsIn, PaymentsOut: totals.PaymentsOut,
+			Unknown: totals.Unknown,
+		},
+	}
+	talks := s.desk.Talks()
+	for _, p := range s.proxy.Sessions() {
+		st.Sessions = append(st.Sessions, session(p, talks[p.ID]))
+	}
+	st.Torrents = s.torrents(st.Sessions)
+	return st, nil
+}
+
+func session(p proxy.SessionInfo, t pay.Talk) admin.Session {
+	names := map[proxy.Treatment]string{proxy.Free: "free", proxy.Watched: "watched", proxy.Gated: "gated"}
+	return admin.Session{
+		ID: p.ID, Remote: p.Remote.String(), InfoHash: p.InfoHash.String(), Outbound: p.Initiator,
+		Treatment: names[p.Treatment], Gate: p.Valve, Paying: t.Paying, Balance: t.Balance,
+		Age: time.Since(p.Since), In: p.In, Out: p.Out,
+	}
+}
+
+func (s *sidecar) torrents(sessions []admin.Session) []admin.Torrent {
+	at := make(map[string]int)
+	var out []admin.Torrent
+	for _, x := range sessions {
+		i, ok := at[x.InfoHash]
+		if !ok {
+			i = len(out)
+			at[x.InfoHash] = i
+			out = append(out, s.torrent(x.InfoHash))
+		}
+		out[i].Sessions++
+		out[i].In += x.In
+		out[i].Out += x.Out
+	}
+	return out
+}
+
+func (s *sidecar) torrent(infoHash string) admin.Torrent {
+	t := admin.Torrent{InfoHash: infoHash}
+	if ih, err := units.ParseInfoHash(infoHash); err == nil {
+		t.Rule, t.Price = s.desk.Pricing(ih)
+	}
+	return t
+}
+
+// lightning asks the node how it is.
+func (s *sidecar) lightning(ctx context.Context) admin.Lightning {
+	if s.node == nil {
+		return admin.Lightning{State: "off", Remedy: "set lightning.address to sell or buy"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodeAnswer)
+	defer cancel()
+	info, err := s.node.Info(ctx)
+	if err == nil {
+		return admin.Lightning{State: "ready", Alias: info.Alias, Network: info.Network}
+	}
+	var p *lnclient.Problem
+	if errors.As(err, &p) {
+		return admin.Lightning{State: p.Kind.String(), Network: s.cfg.Lightning.Network, Remedy: p.Remedy}
+	}
+	return admin.Lightning{State: "unknown", Remedy: err.Error()}
+}

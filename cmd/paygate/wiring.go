@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/admin"
+	"paygate/config"
+	"paygate/ledger"
+	"paygate/lnclient"
+	"paygate/pay"
+	"paygate/proxy"
+)
+
+// sidecar is a whole paygate, plugged together. Whoever builds it closes it after Run.
+type sidecar struct {
+	cfg     *config.Config
+	log     *zap.Logger
+	dir     *dataDir
+	books   *ledger.Ledger
+	node    *lnclient.Client // nil: no Lightning
+	desk    *pay.Desk
+	proxy   *proxy.Proxy
+	admin   *admin.Server
+	started time.Time
+}
+
+// newSidecar opens everything that can fail for a reason the owner should hear of at once.
+func newSidecar(ctx context.Context, cfg *config.Config, dir *dataDir, log *zap.Logger) (s *sidecar, err error) {
+	s = &sidecar{cfg: cfg, log: log, dir: dir, started: time.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.books, err = ledger.Open(ctx, dir.file("ledger.sqlite"), ledger.Options{}); err != nil {
+		return s, err
+	}
+	if err = s.openDesk(); err != nil {
+		return s, err
+	}
+	if s.proxy, err = proxy.New(proxyConfig(cfg, dir), proxy.Deps{Desk: s.desk, Log: log}); err != nil {
+		return s, err
+	}
+	s.admin, err = admin.New(admin.Config{Socket: dir.file(admin.SocketName)}, s)
+	return s, err
+}
+
+func (s *sidecar) openDesk() error {
+	keys, err := pay.LoadKeys(s.dir.file("identity.key"))
+	if err != nil {
+		return err
+	}
+	ln := s.cfg.Lightning
+	deps := pay.Deps{Ledger: s.books, Keys: keys, Log: s.log}
+	if ln.Enabled() {
+		s.node, err = lnclient.New(lnclient.Config{
+			Address: ln.Address, TLSCert: ln.TLSCert, Macaroon: ln.Macaroon, Network: ln.Network,
+		})
+		if err != nil {
+			return err
+		}
+		deps.Rail = lndRail{client: s.node, cfg: ln}
+	}
+	s.desk, err = pay.New(pay.Config{
+		Network: ln.Network, Sell: s.cfg.Sell, Buy: s.cfg.Buy, UnpaidSlots: s.cfg.Limits.UnpaidSlots,
+	}, deps)
+	return err
+}
+
+func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
+	dial := make([]proxy.Dial, 0, len(cfg.Client.Dial))
+	for _, d := range cfg.Client.Dial {
+		dial = append(dial, proxy.Dial{InfoHash: d.InfoHash, Peers: d.Peers})
+	}
+	return proxy.Config{
+		Peers: cfg.Listen.Peers, PublicPort: cfg.Listen.PublicPort,
+		SOCKS5: cfg.Listen.SOCKS5, SOCKS5User: cfg.Listen.SOCKS5User, SOCKS5Password: cfg.Listen.SOCKS5Password,
+		Client: cfg.Client.Address, Aliases: cfg.Client.Aliases, AliasFile: dir.file("aliases.json"), Dial: dial,
+		Connections: cfg.Limits.Connections, PerAddress: cfg.Limits.PerAddress, Handshakes: cfg.Limits.Handshakes,
+		HandshakeTimeout: cfg.Limits.HandshakeTimeout, DrainTimeout: cfg.Limits.DrainTimeout,
+	}
+}
+
+// Run works until ctx ends or a part fails. The proxy ends first: the desk stays up until the last session has said
+// what it served, and until each payment under way is written down.
+func (s *sidecar) Run(ctx context.Context) error {
+	deskCtx, stopDesk := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDesk()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	errs := make(chan error, 3)
+	part := func(ctx context.Context, name string, run func(context.Context) error) {
+		wg.Go(func() {
+			defer stop()
+			if err := run(ctx); err != nil {
+				errs <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	part(deskCtx, "desk", s.desk.Run)
+	part(ctx, "status", s.admin.Run)
+	err := s.proxy.Run(ctx)
+	stop()
+	stopDesk()
+	wg.Wait()
+	close(errs)
+	for e := range errs {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// Close releases what newSidecar opened. The data directory is the caller's.
+func (s *sidecar) Close() error {
+	var err error
+	if s.node != nil {
+		err = s.node.Close()
+	}
+	if s.books != nil {
+		err = errors.Join(err, s.books.Close())
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+package pay
+
+import (
+	"sync/atomic"
+
+	"paygate/units"
+)
+
+// Talk is what a conversation shows of itself: Paying is "sell", "buy", "legacy" or "" while that is not known, and
+// Balance the account with the peer at the last count.
+type Talk struct {
+	Paying  string
+	Balance units.Msat
+}
+
+// shown is the latest Talk; Run writes it, anybody reads it.
+type shown struct{ p atomic.Pointer[Talk] }
+
+func (s *shown) set(t Talk) {
+	if old := s.p.Load(); old == nil || *old != t {
+		s.p.Store(&t)
+	}
+}
+
+// Talks returns what each live session's conversation shows, by session id.
+func (d *Desk) Talks() map[uint64]Talk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(map[uint64]Talk, len(d.talks))
+	for c := range d.talks {
+		if t := c.shown.p.Load(); t != nil {
+			out[c.link.ID()] = *t
+		}
+	}
+	return out
+}
+
+// Pricing names the rule and the price under which a torrent is sold; both are empty when it is not.
+func (d *Desk) Pricing(ih units.InfoHash) (rule, price string) {
+	if r, ok := d.selling.Rule(ih); ok {
+		return r.Name, r.Price.String()
+	}
+	return "", ""
+}
