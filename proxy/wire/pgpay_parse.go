@@ -164,7 +164,7 @@ func (r *reader) check() {
 	for last, first := "", true; d.next(); first = false {
 		key := string(d.key)
 		if !first && key <= last {
-			r.fail(printable(key), errOrder)
+			r.fail(key[:min(len(key), maxWord)], errOrder)
 		}
 		last = key
 	}
@@ -174,9 +174,6 @@ func (r *reader) check() {
 		r.fail("", errTrailing)
 	}
 }
-
-// printable bounds what a peer can put into an error.
-func printable(key string) string { return fmt.Sprintf("%.32q", key) }
 
 func (r *reader) has(key string) bool {
 	if r.err != nil {
