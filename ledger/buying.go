@@ -63,7 +63,7 @@ type Purse struct {
 	Paid, Fees        units.Msat // succeeded payments, and what routing them cost
 	Pending           units.Msat // payments whose outcome is open, with their fee limits
 	Charged           units.Msat // what the received bytes cost
-	WrittenOff        units.Msat // what we have given up
+	WrittenOff        units.Msat // what we have given up; negative if more was found than given up
 	Balance           units.Msat // Paid - Charged - WrittenOff
 	Received, Free    units.Bytes
 	Purchases, Failed int // payments reserved, and those of them that failed

@@ -301,10 +301,11 @@ func TestWriteOff(t *testing.T) {
 	check(t, off(1, 1, 500))
 	check(t, off(1, 2, 300))
 	for name, err := range map[string]error{
-		"more than is left":  off(1, 1, 2201),
-		"of an empty purse":  off(2, 1, 1),
-		"nothing":            off(1, 1, 0),
-		"a negative balance": off(1, 1, -5),
+		"more than is left":     off(1, 1, 2201),
+		"of an empty purse":     off(2, 1, 1),
+		"nothing":               off(1, 1, 0),
+		"found out of thin air": off(1, 1, -2801),
+		"more than there is":    off(1, 1, units.MaxMsat+1),
 	} {
 		if err == nil {
 			t.Errorf("write-off %s was taken", name)
@@ -317,4 +318,39 @@ func TestWriteOff(t *testing.T) {
 	check(t, err)
 	equal(t, "torrent and day", []units.Msat{here, today}, []units.Msat{2500, 800})
 	check(t, l.Verify(ctx))
+}
+
+func TestFoundCredit(t *testing.T) {
+	l, w := fresh(t)
+	ctx := context.Background()
+	for n := 1; n <= 2; n++ {
+		check(t, l.Reserve(ctx, intent(w, n, n, 1, 5000, 0), wide))
+		check(t, turn(l, n, StateSucceeded))
+		check(t, l.Receive(ctx, Receipt{Seller: peer(n), InfoHash: torrent(1), Price: oneSatPerKiB, Bytes: 1024}))
+	}
+	for _, c := range []struct {
+		what          string
+		seller        int
+		msat          units.Msat
+		err           error
+		balance, lost units.Msat // of the seller, of the torrent
+	}{
+		{"as much as was charged", 1, -1000, nil, 5000, 0},
+		{"more than was paid", 1, -1, ErrNotHeld, 5000, 0},
+		{"gone again", 1, 1000, nil, 4000, 0},
+		{"a loss", 1, 4000, nil, 0, 4000},
+		{"another seller's find makes up for nothing", 2, -1000, nil, 5000, 4000},
+		{"part of the loss comes back", 1, -1500, nil, 1500, 2500},
+		{"and all of it", 1, -2500, nil, 4000, 0},
+	} {
+		if err := l.WriteOff(ctx, peer(c.seller), torrent(1), c.msat, ""); !errors.Is(err, c.err) {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		p, err := l.Purse(ctx, peer(c.seller))
+		check(t, err)
+		lost, today, err := l.WrittenOff(ctx, torrent(1))
+		check(t, err)
+		equal(t, c.what, []units.Msat{p.Balance, lost, today}, []units.Msat{c.balance, c.lost, c.lost})
+		check(t, l.Verify(ctx))
+	}
 }

@@ -21,6 +21,7 @@ const (
 	KindUnknown  = "unknown"     // Lightning has not said
 	KindReceived = "received"    // Bytes came, Free of them uncharged, the others for Msat
 	KindWriteOff = "written off" // Msat of our credit were given up
+	KindFound    = "found"       // Msat of credit were found that we had counted as used or given up
 )
 
 // record appends an entry; its ID and At are filled in here.

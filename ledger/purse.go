@@ -8,8 +8,8 @@ import (
 	"paygate/units"
 )
 
-// ErrNotHeld is the error of a WriteOff of more than the credit that we hold.
-var ErrNotHeld = errors.New("more than the unused credit with this seller")
+// ErrNotHeld is the error of a WriteOff that what we have paid the seller cannot explain.
+var ErrNotHeld = errors.New("more than the credit with this seller can explain")
 
 var errFree = errors.New("free bytes are more than the bytes received")
 
@@ -80,37 +80,45 @@ func (l *Ledger) Purse(ctx context.Context, seller units.PeerKey) (p Purse, err 
 	return p, err
 }
 
-// WriteOff gives up credit with a seller that did not deliver, for a torrent. To give up more than the balance is
-// ErrNotHeld, so that nothing is lost twice.
+// WriteOff corrects our credit with a seller, for a torrent, where its books and ours have parted: a positive amount
+// is given up, a negative one was found. It is ErrNotHeld to give up more than the balance, so that nothing is lost
+// twice, or to find more than was ever charged or given up, so that no seller can claim a balance above what it was
+// paid.
 func (l *Ledger) WriteOff(ctx context.Context, seller units.PeerKey, ih units.InfoHash, m units.Msat, note string) error {
 	at := l.clock()
 	return l.write(ctx, "write credit off", func(ctx context.Context, q querier) error {
-		if err := checkAmount(m); err != nil {
+		e := Entry{Kind: KindWriteOff, Party: seller.String(), InfoHash: ih.String(), Msat: m, Note: note}
+		if m < 0 {
+			e.Kind, e.Msat = KindFound, -m
+		}
+		if err := checkAmount(e.Msat); err != nil {
 			return err
 		}
 		held, err := changed(ctx, q, `UPDATE purses SET written_off = written_off + ?1
-			WHERE seller = ?2 AND paid - charged - written_off >= ?1`, m, seller.String())
+			WHERE seller = ?2 AND written_off + ?1 BETWEEN -charged AND max(paid - charged, written_off)`, m, e.Party)
 		if err != nil {
 			return err
 		}
 		if !held {
 			return ErrNotHeld
 		}
-		if err := run(ctx, q, "INSERT INTO losses VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET msat = msat + excluded.msat",
-			ih.String(), at.day, m); err != nil {
+		if err := run(ctx, q, "INSERT INTO losses VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET msat = msat + excluded.msat",
+			e.Party, e.InfoHash, at.day, m); err != nil {
 			return err
 		}
-		return record(ctx, q, at, Entry{Kind: KindWriteOff, Party: seller.String(), InfoHash: ih.String(), Msat: m, Note: note})
+		return record(ctx, q, at, e)
 	})
 }
 
-// WrittenOff returns what was ever given up for a torrent, and what was given up today (UTC) for all of them.
+// WrittenOff returns what was ever lost on a torrent, and what was lost today (UTC) on all of them. What was found
+// again makes up for what the same seller took, never for what another did.
 func (l *Ledger) WrittenOff(ctx context.Context, ih units.InfoHash) (torrent, today units.Msat, err error) {
 	at := l.clock()
 	err = l.read(ctx, "read losses", func(ctx context.Context, q querier) error {
 		return q.QueryRowContext(ctx, `SELECT
-			coalesce((SELECT sum(msat) FROM losses WHERE info_hash = ?), 0),
-			coalesce((SELECT sum(msat) FROM losses WHERE day >= ?), 0)`, ih.String(), at.day).Scan(&torrent, &today)
+			(SELECT coalesce(sum(max(m, 0)), 0) FROM (SELECT sum(msat) AS m FROM losses WHERE info_hash = ? GROUP BY seller)),
+			(SELECT coalesce(sum(max(m, 0)), 0) FROM (SELECT sum(msat) AS m FROM losses WHERE day >= ? GROUP BY seller))`,
+			ih.String(), at.day).Scan(&torrent, &today)
 	})
 	return torrent, today, err
 }

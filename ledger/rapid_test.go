@@ -170,8 +170,11 @@ func (x *world) receive(t *rapid.T) {
 
 func (x *world) writeOff(t *rapid.T) {
 	loss := modelLoss{drawParty.Draw(t, "seller"), drawTorrent.Draw(t, "torrent"), x.day(), units.Msat(drawAmount.Draw(t, "msat"))}
+	if rapid.Bool().Draw(t, "found") {
+		loss.msat = -loss.msat
+	}
 	err := x.l.WriteOff(context.Background(), peer(loss.seller), torrent(loss.ih), loss.msat, "")
-	if x.m.purse(loss.seller).Balance < loss.msat {
+	if p := x.m.purse(loss.seller); loss.msat > max(0, p.Balance) || loss.msat < 0 && p.WrittenOff+loss.msat < -p.Charged {
 		equal(t, "refused", errors.Is(err, ErrNotHeld), true)
 		return
 	}
@@ -237,13 +240,18 @@ func (x *world) compareTorrent(t *rapid.T, n int) {
 	check(t, err)
 	equal(t, "samples", s, want)
 	var lost [2]units.Msat
-	for _, loss := range x.m.losses {
-		if loss.ih == n {
-			lost[0] += loss.msat
+	for seller := range parties {
+		var here, today units.Msat
+		for _, loss := range x.m.losses {
+			if loss.seller == seller && loss.ih == n {
+				here += loss.msat
+			}
+			if loss.seller == seller && loss.day >= x.day() {
+				today += loss.msat
+			}
 		}
-		if loss.day >= x.day() {
-			lost[1] += loss.msat
-		}
+		lost[0] += max(0, here)
+		lost[1] += max(0, today)
 	}
 	here, today, err := x.l.WrittenOff(ctx, torrent(n))
 	check(t, err)

@@ -65,9 +65,9 @@ var audits = []audit{
 	},
 	{
 		"purses", `SELECT party, sum(iif(kind = 'succeeded', msat, 0)), sum(iif(kind = 'succeeded', fee, 0)),
-			sum(iif(kind = 'received', msat, 0)), sum(iif(kind = 'written off', msat, 0)),
+			sum(iif(kind = 'received', msat, 0)), sum(CASE kind WHEN 'written off' THEN msat WHEN 'found' THEN -msat ELSE 0 END),
 			sum(iif(kind = 'received', bytes, 0)), sum(free), sum(kind = 'intent'), sum(kind = 'failed')
-			FROM journal WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off') GROUP BY party`,
+			FROM journal WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off', 'found') GROUP BY party`,
 		"SELECT seller, paid, fees, charged, written_off, received, free, purchases, failed FROM purses",
 	},
 	{
@@ -90,8 +90,9 @@ var audits = []audit{
 		"SELECT seller, info_hash, price_msat, price_per, bytes, free, msat FROM receipts",
 	},
 	{
-		"losses", "SELECT info_hash, at / 86400000, sum(msat) FROM journal WHERE kind = 'written off' GROUP BY 1, 2",
-		"SELECT info_hash, day, msat FROM losses",
+		"losses", `SELECT party, info_hash, at / 86400000, sum(iif(kind = 'found', -msat, msat)) FROM journal
+			WHERE kind IN ('written off', 'found') GROUP BY 1, 2, 3`,
+		"SELECT seller, info_hash, day, msat FROM losses",
 	},
 }
 

@@ -12,7 +12,7 @@ CREATE TABLE journal (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     at           INTEGER NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('invoice', 'settled', 'charge', 'repaid', 'sample', 'default',
-        'intent', 'sent', 'succeeded', 'failed', 'unknown', 'received', 'written off')),
+        'intent', 'sent', 'succeeded', 'failed', 'unknown', 'received', 'written off', 'found')),
     party        TEXT NOT NULL,
     info_hash    TEXT NOT NULL,
     payment_hash TEXT NOT NULL,
@@ -122,7 +122,7 @@ CREATE TABLE purses (
     paid        INTEGER NOT NULL DEFAULT 0 CHECK (paid >= 0),
     fees        INTEGER NOT NULL DEFAULT 0 CHECK (fees >= 0),
     charged     INTEGER NOT NULL DEFAULT 0 CHECK (charged >= 0),
-    written_off INTEGER NOT NULL DEFAULT 0 CHECK (written_off >= 0),
+    written_off INTEGER NOT NULL DEFAULT 0 CHECK (written_off >= -charged),
     received    INTEGER NOT NULL DEFAULT 0 CHECK (received >= 0),
     free        INTEGER NOT NULL DEFAULT 0 CHECK (free BETWEEN 0 AND received),
     purchases   INTEGER NOT NULL DEFAULT 0 CHECK (purchases >= 0),
@@ -175,11 +175,14 @@ CREATE TABLE receipts (
     PRIMARY KEY (seller, info_hash, price_msat, price_per)
 ) STRICT, WITHOUT ROWID;
 
+-- Credit given up (positive) and found again (negative).
 CREATE TABLE losses (
+    seller    TEXT NOT NULL REFERENCES purses,
     info_hash TEXT NOT NULL,
     day       INTEGER NOT NULL,
-    msat      INTEGER NOT NULL CHECK (msat >= 0),
-    PRIMARY KEY (info_hash, day)
+    msat      INTEGER NOT NULL,
+    PRIMARY KEY (seller, info_hash, day)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX losses_by_torrent ON losses (info_hash);
 CREATE INDEX losses_by_day ON losses (day);
