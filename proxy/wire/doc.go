@@ -8,4 +8,8 @@
 // Slices that go in are never written to and never kept beyond the value returned. Slices that come out of Scanner,
 // ParseExtHandshake and Dict alias the input and live as long as the caller leaves it alone; everything that Parse
 // functions of pg_pay return is a copy.
+//
+// testdata/vectors.txt holds the published test vectors of pg_pay, which docs/protocol.md embeds and TestVectors reads: one value a
+// line, `name = hexadecimal digits`; empty lines and lines that begin with # say nothing; each name stands there once. Every
+// vector is tested, and a name under message., refuse. or ignore. says what ParseMessage must make of it.
 package wire

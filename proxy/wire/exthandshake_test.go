@@ -100,6 +100,9 @@ func TestExtHandshakeLookups(t *testing.T) {
 	if h := parse(hostileHandshakes["m twice"]); !h.Uses(1) || !h.Uses(2) || !h.Uses(3) {
 		t.Error("an id in a second m was not seen")
 	}
+	if id, _ := parse(hostileHandshakes["m twice"]).ID("aa"); id != 1 {
+		t.Errorf("of two m the first counts, got %d", id)
+	}
 	if id, _ := parse(hostileHandshakes["name twice"]).ID("aa"); id != 1 {
 		t.Errorf("of two values the first counts, got %d", id)
 	}
@@ -157,6 +160,8 @@ func TestParseExtHandshakeRefuses(t *testing.T) {
 		"integer not ended":          "d1:ai1",
 		"float":                      "d1:ai1.5ee",
 		"string longer than there":   "d1:a9:abce",
+		"string one too long":        "d1:a5:abce",
+		"key one too long":           "d3:ab",
 		"string of 4 GiB":            "d1:a4294967296:abce",
 		"string of 2^64":             "d1:a18446744073709551617:abce",
 		"string of a huge length":    "d1:a" + strings.Repeat("9", 3000) + ":abce",

@@ -16,6 +16,7 @@ type message struct {
 	ext   byte
 	block Block
 	raw   []byte
+	parts int // fragments that it came in
 }
 
 func frame(id byte, body ...byte) []byte {
@@ -48,6 +49,7 @@ func collect(s *Scanner, stream []byte, sizes []int) ([]message, error) {
 			}
 			m := &out[len(out)-1]
 			m.raw = append(m.raw, f.Bytes...)
+			m.parts++
 			open = !f.End
 			buf = buf[n:]
 		}
@@ -165,6 +167,9 @@ func TestScannerReassembles(t *testing.T) {
 		}
 		for i := range want {
 			diffMessage(t, i, got[i], want[i])
+			if got[i].kind == Extended && wholeIDs[got[i].ext] && got[i].parts > 1 {
+				t.Fatalf("message %d to id %d came in %d fragments", i, got[i].ext, got[i].parts)
+			}
 		}
 	})
 }
@@ -277,6 +282,36 @@ func checkLong(t *testing.T, s Scanner, b []byte, length int) {
 	got, err := collect(&s, stream, []int{1000, 64 << 10})
 	if err != nil || len(got) != 2 || len(got[0].raw) != 4+length || got[1].kind != KeepAlive {
 		t.Fatalf("%d messages, %v", len(got), err)
+	}
+}
+
+func TestScannerLongestExtendedHandshake(t *testing.T) {
+	for _, c := range []struct {
+		size int
+		want Kind
+	}{{MaxWhole, ExtendedHandshake}, {MaxWhole + 1, Extended}} {
+		stream := AppendExtended(nil, 0, make([]byte, c.size-6))
+		got, err := collect(new(Scanner), stream, []int{1000})
+		if err != nil || got[0].kind != c.want || (got[0].parts == 1) != (c.want == ExtendedHandshake) {
+			t.Errorf("%d bytes: %v in %d fragments, %v", c.size, got[0].kind, got[0].parts, err)
+		}
+	}
+}
+
+func TestScannerWholeIsPerID(t *testing.T) {
+	for asked := 1; asked < 256; asked++ {
+		var s Scanner
+		s.Whole(byte(asked))
+		for ext := 1; ext < 256; ext++ {
+			part := AppendExtended(nil, byte(ext), []byte("abc"))[:7]
+			probe := s
+			if _, n, err := probe.Next(part); err != nil || (n == 0) != (ext == asked) {
+				t.Fatalf("asked for %d whole: %d of a part for %d were taken, %v", asked, n, ext, err)
+			}
+		}
+		if s.Stream(byte(asked)); s.whole != [4]uint64{} {
+			t.Fatalf("Stream(%d) left something behind", asked)
+		}
 	}
 }
 
