@@ -311,7 +311,9 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 	want := b.want(room)
 	amt, yes, why := d.buying.Purchase(want)
 	if !yes {
-		b.explain(why)
+		if why != policy.WhyEnough {
+			b.explain(why)
+		}
 		b.watch(want)
 		return
 	}

@@ -57,8 +57,8 @@ type conversation struct {
 	advert wire.Advert
 	dict   []byte
 	box    mailbox
-	dirty  atomic.Bool // an account has changed
-	gone   atomic.Bool // a newer connection of the same identity has taken over
+	dirty  atomic.Bool            // an account has changed
+	gone   atomic.Pointer[string] // why this session has to end
 
 	intro    introduction
 	spoken   bool      // the remote speaks our dialect, and we both know it
@@ -124,6 +124,12 @@ func (c *conversation) refresh() {
 	c.nudge()
 }
 
+// dismiss ends the session. Any goroutine may call it.
+func (c *conversation) dismiss(why string) {
+	c.gone.Store(&why)
+	c.nudge()
+}
+
 // Run talks until ctx ends.
 func (c *conversation) Run(ctx context.Context) {
 	c.desk.register(c)
@@ -183,8 +189,8 @@ func (c *conversation) step(ctx context.Context, now time.Time) {
 	if c.released {
 		return
 	}
-	if c.gone.Load() {
-		c.link.Close("a newer connection of the same buyer took over")
+	if why := c.gone.Load(); why != nil {
+		c.link.Close(*why)
 		return
 	}
 	f, messages := c.box.take()

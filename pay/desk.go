@@ -24,6 +24,7 @@ type Config struct {
 	Sell        config.Sell
 	Buy         config.Buy
 	UnpaidSlots int // unpaid peers shown to the client at once; 0 is 8
+	UnpaidPeers int // gated peers without credit, oldest out; 0 is 60
 }
 
 // Deps are what a Desk works with. It owns none of them: the caller closes the ledger and the rail after Run has
@@ -49,6 +50,7 @@ type Desk struct {
 	node     atomic.Pointer[Identity]
 	leases   *leases
 	slots    *slots
+	crowd    *crowd
 	book     *book
 	payTimes slowEnd
 	jobs     chan job
@@ -60,6 +62,7 @@ type Desk struct {
 
 const (
 	defaultUnpaidSlots = 8
+	defaultUnpaidPeers = 60
 	metaNode           = "node" // the ledger's note of our own node, so that peers can be greeted while it is away
 )
 
@@ -71,10 +74,14 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	if cfg.UnpaidSlots == 0 {
 		cfg.UnpaidSlots = defaultUnpaidSlots
 	}
+	if cfg.UnpaidPeers == 0 {
+		cfg.UnpaidPeers = defaultUnpaidPeers
+	}
 	return &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log,
 		selling: policy.NewSelling(cfg.Sell), buying: policy.NewBuying(cfg.Buy),
 		caps:   ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
+		crowd:  &crowd{limit: cfg.UnpaidPeers},
 		leases: newLeases(), slots: &slots{free: cfg.UnpaidSlots}, book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}, nil
@@ -118,7 +125,9 @@ func (d *Desk) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { d.learnNode(ctx) })
-	wg.Go(func() { d.followSettlements(ctx) })
+	if d.earns(ctx) {
+		wg.Go(func() { d.followSettlements(ctx) })
+	}
 	wg.Go(func() { d.resolvePayments(ctx) })
 	for {
 		select {
@@ -128,6 +137,16 @@ func (d *Desk) Run(ctx context.Context) error {
 			wg.Go(func() { d.pay(ctx, j) })
 		}
 	}
+}
+
+// earns reports whether money may come in: a rule sells, or one has sold before. A buyer's macaroon need not be able
+// to see invoices.
+func (d *Desk) earns(ctx context.Context) bool {
+	if d.selling.MayCharge() {
+		return true
+	}
+	index, err := d.ledger.SettleIndex(ctx)
+	return err == nil && index > 0
 }
 
 // recallNode reads who our node was when it was last seen.

@@ -60,6 +60,7 @@ type seller struct {
 	lastSettle time.Time
 	lastTick   time.Time
 	trickled   bool
+	crowded    bool   // among the peers without credit
 	gate       string // what the last state message said
 }
 
@@ -74,12 +75,29 @@ func (s *seller) step(ctx context.Context, now time.Time, f facts, dirty bool) {
 		return
 	}
 	grown := s.restock(ctx, now, f, dirty)
+	s.mingle()
 	if f.clientUnchokes && !s.unchoked {
 		grown = true // nothing is held across a choke, but starving must be told anew
 	}
 	s.unchoked = f.clientUnchokes
 	s.move(ctx, now, f, grown)
 	s.answer(ctx, now, f)
+}
+
+// mingle counts this peer among those without credit, or not any more.
+func (s *seller) mingle() {
+	crowded := s.stock.left(sold) == 0
+	if crowded == s.crowded {
+		return
+	}
+	s.crowded = crowded
+	if !crowded {
+		s.c.desk.crowd.leave(s.c)
+		return
+	}
+	if out := s.c.desk.crowd.join(s.c); out != nil {
+		out.dismiss("too many peers that do not pay; this one has waited longest")
+	}
 }
 
 // decide finds out whether there is anything to sell here and greets who can pay.
@@ -180,8 +198,7 @@ func (s *seller) meetBuyer(ctx context.Context, h wire.Hello) error {
 	s.stock.settle(ctx)
 	s.stock.buyer = h.PK
 	if old := s.c.desk.leases.attach(s.c, h.PK, s.c.link.InfoHash()); old != nil {
-		old.gone.Store(true)
-		old.nudge()
+		old.dismiss("a newer connection of the same buyer took over")
 	}
 	s.stock.leaseCredit(ctx)
 	s.tell(s.gateWord())
@@ -468,5 +485,6 @@ func (s *seller) tell(gate string) {
 func (s *seller) end(ctx context.Context) {
 	s.stock.settle(ctx)
 	s.giveSlot(time.Time{})
+	s.c.desk.crowd.leave(s.c)
 	s.c.desk.leases.detach(s.c, s.stock.buyer, s.c.link.InfoHash())
 }
