@@ -36,9 +36,12 @@ func (c *Client) Pay(ctx context.Context, p Payment) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := await(stream)
-	if err == nil {
+	out, taken, err := await(stream)
+	switch {
+	case err == nil:
 		return out, nil
+	case taken:
+		return Outcome{}, c.streamProblem(ctx, "pay", err)
 	}
 	return c.settleError(ctx, p, err)
 }
@@ -84,24 +87,24 @@ func (c *Client) send(ctx context.Context, req *routerrpc.SendPaymentRequest) (g
 
 var errStreamEnded = errors.New("the node ended the stream before the payment")
 
-// await reads updates until a terminal one.
-func await(stream grpc.ClientStream) (Outcome, error) {
-	for {
+// await reads updates until a terminal one. taken tells whether there was any, so whether lnd has the payment.
+func await(stream grpc.ClientStream) (out Outcome, taken bool, err error) {
+	for ; ; taken = true {
 		var p lnrpc.Payment
 		if err := stream.RecvMsg(&p); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = errStreamEnded
 			}
-			return Outcome{}, err
+			return Outcome{}, taken, err
 		}
 		out, terminal, err := outcomeOf(&p)
 		if terminal || err != nil {
-			return out, err
+			return out, true, err
 		}
 	}
 }
 
-// settleError decides what the failure of a payment's stream means. lnd looks at the expiry before it looks whether it
+// settleError decides what an error means that came before any update. lnd looks at the expiry before it looks whether it
 // knows the hash, so a refusal over the request itself counts only if lnd has no record either.
 func (c *Client) settleError(ctx context.Context, p Payment, err error) (Outcome, error) {
 	if hasCode(err, codes.AlreadyExists) {
@@ -149,7 +152,7 @@ func (c *Client) trackOnce(ctx context.Context, hash units.PaymentHash) (Outcome
 	if err != nil {
 		return Outcome{}, c.streamProblem(ctx, "track payment", err)
 	}
-	out, err := await(stream)
+	out, _, err := await(stream)
 	if hasCode(err, codes.NotFound) {
 		return Outcome{State: NeverSent}, nil
 	}

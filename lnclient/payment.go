@@ -79,12 +79,14 @@ func (r *Refused) Error() string { return fmt.Sprintf("payment refused (%s): %v"
 func (r *Refused) Unwrap() error { return r.Err }
 
 // outcomeOf translates one update; terminal is false while the payment is under way.
-func outcomeOf(p *lnrpc.Payment) (o Outcome, terminal bool, err error) {
+func outcomeOf(p *lnrpc.Payment) (out Outcome, terminal bool, err error) {
 	switch p.Status {
 	case lnrpc.Payment_SUCCEEDED:
-		o = Outcome{State: Succeeded, Fee: units.Msat(p.FeeMsat)}
-		o.Preimage, err = parsePreimage(p.PaymentPreimage)
-		return o, true, err
+		pre, err := parsePreimage(p.PaymentPreimage)
+		if err != nil {
+			return Outcome{}, false, err
+		}
+		return Outcome{State: Succeeded, Fee: units.Msat(p.FeeMsat), Preimage: pre}, true, nil
 	case lnrpc.Payment_FAILED:
 		reason, ok := reasons[p.FailureReason]
 		if !ok {
