@@ -2,6 +2,27 @@ package policy
 
 import "paygate/units"
 
+// The most that can be lost.
+//
+// A seller gives a stranger nothing but the free sample, which SampleLeft bounds by subnet, by torrent and day, and
+// by day; a buyer who has paid can owe CreditLine at most, and what the client still sends after it has choked him.
+//
+// A buyer risks, with each seller, one unused purchase and one pending. With sellers that have not proven themselves
+// it risks that for at most 2 of them at a time on each torrent, and none anew once the money lost has reached
+// LossLimit on the torrent or DayLossLimit on the day; so the loss to them is below that limit and what was at stake
+// when it was reached: at most 2 times an unused and a pending purchase. A payment whose outcome is open counts as
+// spent, and at most 2 to unproven sellers and 8 in all may be open. MayPaySeller holds a buyer to all of it.
+const (
+	maxUnproven           = 2
+	maxUnresolvedUnproven = 2
+	maxUnresolved         = 8
+	lostPayments          = 5  // first payments
+	lostPercent           = 5  // of the torrent's cap
+	lostPercentOfDay      = 2  // of the day's cap
+	creditPercent         = 10 // of lifetime payments
+	paymentsPerSeller     = 4  // smallest payments for which each paid seller must be needed
+)
+
 // Exposure is what a buyer has at stake when it asks whether it may pay a seller now. Counts and amounts that speak
 // of "others" leave out the seller in question.
 type Exposure struct {
@@ -11,6 +32,7 @@ type Exposure struct {
 	Pending bool       // a payment to it is unresolved
 	Balance units.Msat // our unused credit with it, by our own count
 	Last    units.Msat // our latest purchase from it
+	Max     units.Msat // the owner's limit of exposure to one seller; counts for proven sellers only
 
 	// This torrent.
 	OthersUnproven int         // other unproven sellers that hold unused credit of ours or have a payment pending
@@ -19,7 +41,7 @@ type Exposure struct {
 	Cap            units.Msat  // the owner's cap per torrent
 	Smallest       units.Msat  // the smallest purchase from this seller
 	Price          units.Price // the seller's
-	Left           units.Bytes // bytes still wanted; -1: not known
+	Left           units.Bytes // bytes still wanted; -1: not known, and then the number of sellers has no bound of its own
 
 	// In all.
 	LostToday          units.Msat
@@ -28,5 +50,75 @@ type Exposure struct {
 	Unresolved         int // unresolved payments
 }
 
-func MayPaySeller(e Exposure) (ok bool, why string)                          { return false, "" }
-func CreditLine(granted, lifetimePaid units.Msat, defaulted bool) units.Msat { return 0 }
+// Why a seller may not be paid now, as MayPaySeller says it.
+const (
+	WhyPending    = "payment-pending"    // one payment to it is open already
+	WhyUnused     = "credit-unused"      // the latest purchase has not been touched
+	WhyUnresolved = "unresolved"         // too many payments are open
+	WhyStrangers  = "too-many-strangers" // enough unproven sellers hold our money
+	WhyLosses     = "losses"             // unproven sellers have cost enough
+	WhySellers    = "too-many-sellers"   // what is left is not worth another seller
+)
+
+// MayPaySeller reports whether one more purchase from a seller keeps within the bounds of what may be lost, and if
+// not, why.
+func MayPaySeller(e Exposure) (ok bool, why string) {
+	switch {
+	case e.Pending:
+		return false, WhyPending
+	case e.Balance >= Unused(e):
+		return false, WhyUnused
+	case e.Unresolved >= maxUnresolved, !e.Proven && e.UnresolvedUnproven >= maxUnresolvedUnproven:
+		return false, WhyUnresolved
+	case !e.Proven && e.OthersUnproven >= maxUnproven:
+		return false, WhyStrangers
+	case !e.Proven && (e.Lost >= LossLimit(e.Cap, e.Smallest) || e.LostToday >= DayLossLimit(e.DayCap)):
+		return false, WhyLosses
+	case !e.Paid && e.OthersPaid >= MaxSellers(e.Left, e.Price, e.Smallest):
+		return false, WhySellers
+	}
+	return true, ""
+}
+
+// Unused returns the unused credit at which no more is bought from a seller: the latest purchase, untouched, and for
+// a proven seller the owner's limit if that is more. What is less than the smallest purchase never hinders the next
+// one, since it may be too little to serve a block on.
+func Unused(e Exposure) units.Msat {
+	if e.Proven {
+		return max(e.Last, e.Smallest, e.Max)
+	}
+	return max(e.Last, e.Smallest)
+}
+
+// LossLimit returns the loss on a torrent at which no unproven seller is paid any more: 5 first payments, which are
+// of the smallest size, or 5 % of the torrent's cap, whichever is less.
+func LossLimit(torrentCap, smallest units.Msat) units.Msat {
+	limit := share(torrentCap, lostPercent)
+	if smallest = max(smallest, 1); smallest <= limit/lostPayments {
+		return lostPayments * smallest
+	}
+	return limit
+}
+
+// DayLossLimit returns the loss in a day at which no unproven seller is paid any more: 2 % of the day's cap.
+func DayLossLimit(dayCap units.Msat) units.Msat { return share(dayCap, lostPercentOfDay) }
+
+// MaxSellers returns how many sellers may be paid for a torrent: one for each 4 smallest purchases that what is left
+// costs, so that a small file is not bought many times over in smallest purchases; at least one.
+func MaxSellers(left units.Bytes, price units.Price, smallest units.Msat) int {
+	const many = 1 << 30
+	if left < 0 {
+		return many
+	}
+	n := price.Charge(left) / max(smallest, 1) / paymentsPerSeller
+	return int(clamp(n, 1, many))
+}
+
+// CreditLine returns how far a buyer's balance may go below zero: what was granted, but at most 10 % of all it has
+// ever paid; so nothing for a stranger, and nothing ever again after a default.
+func CreditLine(granted, lifetimePaid units.Msat, defaulted bool) units.Msat {
+	if defaulted {
+		return 0
+	}
+	return clamp(granted, 0, max(0, share(lifetimePaid, creditPercent)))
+}

@@ -1,0 +1,169 @@
+package policy
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"paygate/units"
+)
+
+// stake is a buyer with plenty of room under every bound, asking about an unproven seller that it has paid before.
+func stake(change func(*Exposure)) Exposure {
+	e := Exposure{
+		Paid: true, Last: 10_000, Max: 1_000_000, Cap: 10_000_000, DayCap: 100_000_000,
+		Smallest: 10_000, Price: perKiB, Left: -1,
+	}
+	if change != nil {
+		change(&e)
+	}
+	return e
+}
+
+func TestMayPaySeller(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Exposure)
+		why    string
+	}{
+		{"nothing at stake", nil, ""},
+		{"never paid before", func(e *Exposure) { e.Paid, e.Last = false, 0 }, ""},
+		{"a payment pending", func(e *Exposure) { e.Pending = true }, WhyPending},
+		{"a payment pending, proven", func(e *Exposure) { e.Pending, e.Proven = true, true }, WhyPending},
+
+		{"the last purchase untouched", func(e *Exposure) { e.Balance = 10_000 }, WhyUnused},
+		{"the last purchase touched", func(e *Exposure) { e.Balance = 9_999 }, ""},
+		{"a grown purchase untouched", func(e *Exposure) { e.Last, e.Balance = 40_000, 45_000 }, WhyUnused},
+		{"less than a smallest purchase left over", func(e *Exposure) { e.Last, e.Balance = 0, 9_999 }, ""},
+		{"proven, the last purchase untouched", func(e *Exposure) { e.Proven, e.Balance = true, 10_000 }, ""},
+		{"proven, the limit of exposure", func(e *Exposure) { e.Proven, e.Balance = true, 1_000_000 }, WhyUnused},
+		{"proven, no limit told", func(e *Exposure) { e.Proven, e.Max, e.Balance = true, 0, 10_000 }, WhyUnused},
+
+		{"1 open payment to strangers", func(e *Exposure) { e.UnresolvedUnproven, e.Unresolved = 1, 7 }, ""},
+		{"2 open payments to strangers", func(e *Exposure) { e.UnresolvedUnproven, e.Unresolved = 2, 2 }, WhyUnresolved},
+		{"2 open payments to strangers, proven", func(e *Exposure) { e.Proven, e.UnresolvedUnproven = true, 2 }, ""},
+		{"8 open payments, proven", func(e *Exposure) { e.Proven, e.Unresolved = true, 8 }, WhyUnresolved},
+
+		{"1 other stranger holds money", func(e *Exposure) { e.OthersUnproven = 1 }, ""},
+		{"2 other strangers hold money", func(e *Exposure) { e.OthersUnproven = 2 }, WhyStrangers},
+		{"2 other strangers hold money, proven", func(e *Exposure) { e.Proven, e.OthersUnproven = true, 2 }, ""},
+
+		{"4 first payments lost", func(e *Exposure) { e.Lost = 49_999 }, ""},
+		{"5 first payments lost", func(e *Exposure) { e.Lost = 50_000 }, WhyLosses},
+		{"5 first payments lost, proven", func(e *Exposure) { e.Proven, e.Lost = true, 50_000 }, ""},
+		{"5 % of a small cap lost", func(e *Exposure) { e.Cap, e.Lost = 200_000, 10_000 }, WhyLosses},
+		{"less than 2 % of the day lost", func(e *Exposure) { e.LostToday = 1_999_999 }, ""},
+		{"2 % of the day lost", func(e *Exposure) { e.LostToday = 2_000_000 }, WhyLosses},
+
+		{"a small file, no other seller", func(e *Exposure) { e.Paid, e.Left = false, 1 }, ""},
+		{"a small file, another seller", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 1, 1 }, WhySellers},
+		{"a small file, paid before", func(e *Exposure) { e.Left, e.OthersPaid = 1, 5 }, ""},
+		{"a file of 12 smallest purchases, 2 others", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 120_000*units.KiB, 2 }, ""},
+		{"a file of 12 smallest purchases, 3 others", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 120_000*units.KiB, 3 }, WhySellers},
+		{"a file of unknown size", func(e *Exposure) { e.Paid, e.OthersPaid = false, 1000 }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ok, why := MayPaySeller(stake(c.change))
+			if why != c.why || ok != (c.why == "") {
+				t.Errorf("got %v, %q; want %q", ok, why, c.why)
+			}
+		})
+	}
+}
+
+// TestThievesTakeLittle lets a crowd of sellers take money and deliver nothing, and counts what they get.
+func TestThievesTakeLittle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		smallest := units.Msat(rapid.Int64Range(1, 20_000).Draw(t, "smallest"))
+		limit := units.Msat(rapid.Int64Range(1000, 10_000_000).Draw(t, "cap"))
+		dayCap := units.Msat(rapid.Int64Range(1000, 10_000_000).Draw(t, "day"))
+		holding := map[int]units.Msat{}
+		var lost, paid units.Msat
+		for range 200 {
+			thief := rapid.IntRange(0, 20).Draw(t, "thief")
+			if rapid.Bool().Draw(t, "given up") {
+				lost += holding[thief]
+				delete(holding, thief)
+				continue
+			}
+			others := len(holding)
+			if holding[thief] > 0 {
+				others--
+			}
+			ok, _ := MayPaySeller(Exposure{
+				Balance: holding[thief], Last: holding[thief], OthersUnproven: others, Smallest: smallest,
+				Lost: lost, Cap: limit, LostToday: lost, DayCap: dayCap, Left: -1, Price: perKiB,
+			})
+			if ok {
+				holding[thief] += smallest
+				paid += smallest
+			}
+		}
+		if most := min(LossLimit(limit, smallest), DayLossLimit(dayCap)) + 3*smallest; paid > most {
+			t.Fatalf("thieves got %d, more than %d", paid, most)
+		}
+	})
+}
+
+func TestLossLimits(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		cap, smallest units.Msat
+		want          units.Msat
+	}{
+		{"5 first payments are less", 1_000_000, 1000, 5000},
+		{"5 % are less", 50_000, 1000, 2500},
+		{"no cap, no loss", 0, 1000, 0},
+		{"smallest unknown", 1_000_000, 0, 5},
+		{"a huge smallest", units.MaxMsat, units.MaxMsat, units.MaxMsat / 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := LossLimit(c.cap, c.smallest); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestMaxSellers(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		left     units.Bytes
+		smallest units.Msat
+		want     int
+	}{
+		{"not known", -1, 1000, 1 << 30},
+		{"nothing left", 0, 1000, 1},
+		{"less than two fours", 7999 * units.KiB, 1000, 1},
+		{"two fours", 8000 * units.KiB, 1000, 2},
+		{"no smallest", 8 * units.KiB, 0, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := MaxSellers(c.left, perKiB, c.smallest); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestCreditLine(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		granted, paid units.Msat
+		defaulted     bool
+		want          units.Msat
+	}{
+		{"a stranger", 1000, 0, false, 0},
+		{"a tenth of what was paid", 1000, 5000, false, 500},
+		{"what was granted", 1000, 50_000, false, 1000},
+		{"nothing granted", 0, 50_000, false, 0},
+		{"a negative grant", -5, 50_000, false, 0},
+		{"after a default", 1000, 50_000, true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := CreditLine(c.granted, c.paid, c.defaulted); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package policy
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"paygate/config"
+	"paygate/units"
+)
+
+func torrent(n byte) units.InfoHash { return units.InfoHash{n} }
+
+var perGiB = units.Price{Msat: 25 * units.Sat, Per: units.GiB}
+
+func TestRules(t *testing.T) {
+	free := config.SellRule{Name: "free", InfoHash: []units.InfoHash{torrent(1)}}
+	films := config.SellRule{Name: "films", InfoHash: []units.InfoHash{torrent(1), torrent(2)}, Price: perGiB}
+	rest := config.SellRule{Name: "rest", Any: true, Price: perGiB}
+	freeRest := config.SellRule{Name: "free rest", Any: true}
+	nothing := config.SellRule{Name: "nothing", Price: perGiB}
+	cases := []struct {
+		name      string
+		rules     []config.SellRule
+		torrent   byte
+		rule      string
+		sells     bool
+		mayCharge bool
+	}{
+		{"no rules", nil, 1, "", false, false},
+		{"a rule for it", []config.SellRule{films}, 2, "films", true, true},
+		{"a rule for others", []config.SellRule{films}, 3, "", false, true},
+		{"first match wins", []config.SellRule{free, films}, 1, "free", false, true},
+		{"the order matters", []config.SellRule{films, free}, 1, "films", true, true},
+		{"any", []config.SellRule{films, rest}, 9, "rest", true, true},
+		{"exempt from any", []config.SellRule{free, rest}, 1, "free", false, true},
+		{"hidden behind any", []config.SellRule{freeRest, films}, 2, "free rest", false, false},
+		{"a rule without torrents", []config.SellRule{nothing}, 1, "", false, false},
+		{"only free", []config.SellRule{free, freeRest}, 2, "free rest", false, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := NewSelling(config.Sell{Rules: c.rules})
+			rule, ok := s.Rule(torrent(c.torrent))
+			if rule.Name != c.rule || ok != (c.rule != "") {
+				t.Errorf("Rule: %q, %v; want %q", rule.Name, ok, c.rule)
+			}
+			if got := s.Sells(torrent(c.torrent)); got != c.sells {
+				t.Errorf("Sells: %v", got)
+			}
+			if got := s.MayCharge(); got != c.mayCharge {
+				t.Errorf("MayCharge: %v", got)
+			}
+		})
+	}
+}
+
+func TestSampleLeft(t *testing.T) {
+	s := NewSelling(config.Sell{SampleTorrentDay: 200, SampleDay: 1000})
+	for _, c := range []struct {
+		name   string
+		sample units.Bytes
+		used   Used
+		want   units.Bytes
+	}{
+		{"no sample", 0, Used{}, 0},
+		{"untouched", 100, Used{}, 100},
+		{"the rule's sample is the limit", 100, Used{Subnet: 70, TorrentDay: 100, Day: 100}, 30},
+		{"the torrent's day is the limit", 100, Used{TorrentDay: 190, Day: 190}, 10},
+		{"the day is the limit", 100, Used{Day: 995}, 5},
+		{"all of it used", 100, Used{Subnet: 100, TorrentDay: 100, Day: 100}, 0},
+		{"overdrawn", 100, Used{Subnet: 110, TorrentDay: 300, Day: 2000}, 0},
+		{"larger than a day", 500, Used{}, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := s.SampleLeft(config.SellRule{Sample: c.sample}, c.used); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// TestSamplesAddUp gives samples to many subnets as fast as they are allowed and checks what that adds up to.
+func TestSamplesAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sell := config.Sell{
+			SampleTorrentDay: units.Bytes(rapid.Int64Range(0, 500).Draw(t, "torrent day")),
+			SampleDay:        units.Bytes(rapid.Int64Range(0, 900).Draw(t, "day")),
+		}
+		rule := config.SellRule{Sample: units.Bytes(rapid.Int64Range(0, 200).Draw(t, "sample"))}
+		s := NewSelling(sell)
+		subnets := map[[2]int]units.Bytes{}
+		torrents := map[int]units.Bytes{}
+		var day units.Bytes
+		for range 40 {
+			ih, net := rapid.IntRange(0, 2).Draw(t, "torrent"), rapid.IntRange(0, 3).Draw(t, "subnet")
+			key := [2]int{ih, net}
+			n := s.SampleLeft(rule, Used{Subnet: subnets[key], TorrentDay: torrents[ih], Day: day})
+			subnets[key] += n
+			torrents[ih] += n
+			day += n
+			if n < 0 || subnets[key] > rule.Sample || torrents[ih] > sell.SampleTorrentDay || day > sell.SampleDay {
+				t.Fatalf("gave %d: subnet %d, torrent %d, day %d", n, subnets[key], torrents[ih], day)
+			}
+		}
+	})
+}
+
+func TestLease(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		balance, last, max units.Msat
+		want               units.Msat
+	}{
+		{"nothing there", 0, 100, 1000, 0},
+		{"in debt", -5, 100, 1000, 0},
+		{"less than a purchase", 60, 100, 1000, 60},
+		{"one purchase of many", 500, 100, 1000, 100},
+		{"a purchase from when the limit was higher", 5000, 3000, 1000, 1000},
+		{"no purchase known", 5000, 0, 1000, 1000},
+		{"nothing is sold any more", 5000, 100, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Lease(c.balance, c.last, c.max); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
