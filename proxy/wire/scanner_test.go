@@ -333,30 +333,6 @@ func TestScannerStream(t *testing.T) {
 	}
 }
 
-func TestFramePayload(t *testing.T) {
-	for _, c := range []struct {
-		raw  []byte
-		want string
-	}{
-		{FrameKeepAlive(), ""},
-		{FrameChoke(), ""},
-		{FrameUnchoke(), ""},
-		{FrameInterested(), ""},
-		{FrameNotInterested(), ""},
-		{AppendRequest(nil, Block{1, 2, 3}), "\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03"},
-		{AppendExtended(nil, 0, []byte("de")), "de"},
-		{AppendExtended(nil, 5, nil), ""},
-		{frame(idPiece, []byte("iiiibbbbdata")...), "data"},
-		{frame(idBitfield, 1, 2), "\x01\x02"},
-		{frame(99, 'x'), "x"},
-	} {
-		f, n, err := new(Scanner).Next(c.raw)
-		if err != nil || n != len(c.raw) || !f.Start || !f.End || string(f.Payload()) != c.want {
-			t.Errorf("%x: %+v %d %v", c.raw, f, n, err)
-		}
-	}
-}
-
 func TestScannerDoesNotAllocate(t *testing.T) {
 	stream := busyStream()
 	var s Scanner
