@@ -48,6 +48,7 @@ type buyer struct {
 	failures int
 	notUntil time.Time
 	hint     *hint
+	noticed  bool // the seller opened its gate while our payment was still under way
 	gate     string
 	gateAt   time.Time
 	matched  bool // the first state of the connection has been compared with our own books
@@ -149,8 +150,9 @@ func (b *buyer) heardState(ctx context.Context, now time.Time, m wire.State, rec
 		b.gateAt = now
 	}
 	b.gate = m.Gate
-	if b.hint != nil && m.Gate == wire.GateOpen {
+	if m.Gate == wire.GateOpen {
 		b.hint = nil
+		b.noticed = b.paying
 	}
 	quiet := !b.paying && b.purse.Pending == 0 && b.hint == nil
 	if quiet && b.terms != nil && (!b.matched || m.Gate == wire.GateShut) {
@@ -236,6 +238,12 @@ func (b *buyer) credit() units.Bytes {
 	return bytes - b.terms.Price.Buys(-b.purse.Balance)
 }
 
+// unused is our credit with the seller in msat, by our own count up to now.
+func (b *buyer) unused() units.Msat {
+	fresh := units.Bytes(b.c.received.Load()-b.counted) - b.freeLeft
+	return b.purse.Balance - b.terms.Price.Charge(fresh)
+}
+
 // remind gives a seller that shows no credit the preimage, so that it asks its own node.
 func (b *buyer) remind(now time.Time) {
 	if b.hint != nil && now.Sub(b.hint.at) >= paidHint {
@@ -317,9 +325,8 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 		b.watch(want)
 		return
 	}
-	if ok, why := b.exposed(ctx, amt); !ok {
-		b.explain(why)
-		b.notUntil = now.Add(failPause)
+	if ok, why := b.exposed(ctx); !ok {
+		b.held(now, why)
 		return
 	}
 	amt = b.terms.Price.Charge(b.terms.Price.Buys(amt)) // an amount that buys whole bytes
@@ -368,8 +375,18 @@ func (b *buyer) explain(why string) {
 	}
 }
 
+// held waits with a purchase that would put too much at stake.
+func (b *buyer) held(now time.Time, why string) {
+	if why == policy.WhyUnused { // the next block changes that
+		b.c.lowIn.Store(b.c.received.Load() + block)
+		return
+	}
+	b.explain(why)
+	b.notUntil = now.Add(failPause)
+}
+
 // exposed holds a purchase against the bounds of what may be lost.
-func (b *buyer) exposed(ctx context.Context, amt units.Msat) (bool, string) {
+func (b *buyer) exposed(ctx context.Context) (bool, string) {
 	e, err := b.c.desk.exposure(ctx, b)
 	if err != nil {
 		b.c.log.Warn("what is at stake cannot be read, so nothing is bought", zap.Error(err))

@@ -45,7 +45,7 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 		b.c.log.Info("invoice refused", zap.Error(err), zap.Stringer("peer", b.c.link.Remote()))
 		return
 	}
-	b.ask, b.paying = nil, true
+	b.ask, b.paying, b.noticed = nil, true, false
 	b.c.desk.book.pending(intent, true)
 	b.send(ctx, intent)
 }
@@ -115,7 +115,9 @@ func (b *buyer) paid(ctx context.Context, intent ledger.Intent, o Outcome, took 
 	case Succeeded:
 		b.failures = 0
 		b.c.desk.payTimes.add(took)
-		b.hint = &hint{pre: o.Preimage, at: now}
+		if !b.noticed {
+			b.hint = &hint{pre: o.Preimage, at: now}
+		}
 		b.delivery.paidAt = now
 	case Unresolved:
 		b.notUntil = now.Add(maxFailPause)
@@ -247,7 +249,7 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 		return policy.Exposure{}, err
 	}
 	e := policy.Exposure{
-		Proven: d.book.proven(b.seller), Balance: b.purse.Balance, Pending: b.purse.Pending > 0, Last: b.last,
+		Proven: d.book.proven(b.seller), Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.last,
 		Max: d.cfg.Buy.Max, Cap: d.caps.Torrent, DayCap: d.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
 		Smallest: max(d.cfg.Buy.Min, b.terms.Min), Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}

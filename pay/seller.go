@@ -60,8 +60,9 @@ type seller struct {
 	lastSettle time.Time
 	lastTick   time.Time
 	trickled   bool
-	crowded    bool   // among the peers without credit
-	gate       string // what the last state message said
+	servedOnce bool       // the client has unchoked the peer before
+	crowded    bool       // among the peers without credit
+	told       wire.State // the last one
 }
 
 func newSeller(c *conversation, rule config.SellRule) *seller {
@@ -255,7 +256,7 @@ func (s *seller) move(ctx context.Context, now time.Time, f facts, grown bool) {
 
 func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 	switch {
-	case funded && f.remoteInterested && (s.stock.left(sold) > 0 || s.takeSlot(now)):
+	case funded && f.remoteInterested && (s.stock.left(sold, bartered, throttled) > 0 || s.takeSlot(now)):
 		s.mode = opened
 		s.heldSince = time.Time{}
 		s.c.box.fed()
@@ -274,7 +275,7 @@ func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 }
 
 func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown bool) {
-	if s.slot && s.stock.left(sold) > 0 {
+	if s.slot && s.stock.left(sold, bartered) > 0 {
 		s.giveSlot(time.Time{})
 	}
 	overstays := s.slot && now.Sub(s.slotSince) >= slotTime
@@ -299,10 +300,11 @@ func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown boo
 
 // tellBusy says whether the client itself chokes the peer, when that has changed.
 func (s *seller) tellBusy(f facts) {
+	s.servedOnce = s.servedOnce || f.clientUnchokes
 	switch {
-	case !f.clientUnchokes && s.gate == wire.GateOpen:
+	case !f.clientUnchokes && s.servedOnce && s.told.Gate == wire.GateOpen:
 		s.tell(wire.GateBusy)
-	case f.clientUnchokes && s.gate == wire.GateBusy:
+	case f.clientUnchokes && s.told.Gate == wire.GateBusy:
 		s.tell(wire.GateOpen)
 	}
 }
@@ -475,10 +477,14 @@ func (s *seller) tell(gate string) {
 	if s.stock.buyer.IsZero() {
 		return
 	}
-	s.gate = gate
-	s.c.say(wire.State{
+	m := wire.State{
 		Served: units.Bytes(s.c.served.Load()), Charged: s.stock.earned, Bal: s.stock.balance, Gate: gate,
-	})
+	}
+	if m == s.told {
+		return
+	}
+	s.told = m
+	s.c.say(m)
 }
 
 // end writes the last bytes down and returns what was leased.

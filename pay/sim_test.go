@@ -182,6 +182,8 @@ func (a account) Track(_ context.Context, h units.PaymentHash) (Outcome, error) 
 	return Outcome{}, nil
 }
 
+var newPeerAddr = netip.MustParseAddrPort("203.0.113.7:6881")
+
 // simLink is a session without sockets: what one conversation sends, the other one hears.
 type simLink struct {
 	s         *sim
@@ -195,7 +197,6 @@ type simLink struct {
 	shuts     int
 	starved   bool
 	sent      [][]byte
-	tamper    func([]byte) []byte
 }
 
 func (l *simLink) ID() uint64               { return 1 }
@@ -206,8 +207,8 @@ func (l *simLink) Initiator() bool          { return l.initiator }
 func (l *simLink) Send(_ int, b []byte) error {
 	l.mu.Lock()
 	l.sent = append(l.sent, b)
-	if l.tamper != nil {
-		b = l.tamper(b)
+	if tamper := l.s.tamper; tamper != nil {
+		b = tamper(b)
 	}
 	l.mu.Unlock()
 	if b != nil && l.other() != nil {
@@ -236,6 +237,9 @@ func (l *simLink) state() (mode, bool, string) {
 type sim struct {
 	t        *testing.T
 	infoHash units.InfoHash
+	dir      string
+	sell     config.Sell
+	buy      config.Buy
 	bank     *bank
 	sellerL  *ledger.Ledger
 	buyerL   *ledger.Ledger
@@ -243,7 +247,8 @@ type sim struct {
 	buyer    *Desk
 	sc, bc   *conversation
 	sl, bl   *simLink
-	rate     int64 // bytes a second between the clients
+	tamper   func([]byte) []byte // what a man in the middle makes of a message
+	rate     int64               // bytes a second between the clients
 	size     int64
 	got      int64
 	stalls   time.Duration
@@ -272,11 +277,42 @@ func newSim(t *testing.T, bank *bank, sell config.Sell, buy config.Buy) *sim {
 	t.Helper()
 	s := &sim{t: t, bank: bank, rate: 12_500_000, size: 64 << 20, infoHash: units.InfoHash{7}}
 	dir := t.TempDir()
-	s.sellerL = openLedger(t, filepath.Join(dir, "seller.sqlite"))
-	s.buyerL = openLedger(t, filepath.Join(dir, "buyer.sqlite"))
-	s.seller = newDesk(t, Config{Network: "regtest", Sell: sell}, s.sellerL, bank.node(1), filepath.Join(dir, "seller.key"))
-	s.buyer = newDesk(t, Config{Network: "regtest", Buy: buy}, s.buyerL, bank.node(2), filepath.Join(dir, "buyer.key"))
+	s.dir, s.sell, s.buy = dir, sell, buy
+	s.openSeller()
+	s.openBuyer()
 	return s
+}
+
+func (s *sim) openSeller() {
+	s.sellerL = openLedger(s.t, filepath.Join(s.dir, "seller.sqlite"))
+	s.seller = newDesk(s.t, Config{Network: "regtest", Sell: s.sell}, s.sellerL, s.bank.node(1), filepath.Join(s.dir, "seller.key"))
+}
+
+func (s *sim) openBuyer() {
+	s.buyerL = openLedger(s.t, filepath.Join(s.dir, "buyer.sqlite"))
+	s.buyer = newDesk(s.t, Config{Network: "regtest", Buy: s.buy}, s.buyerL, s.bank.node(2), filepath.Join(s.dir, "buyer.key"))
+}
+
+// crash ends everything without letting one side's books hear of it, and starts it again.
+func (s *sim) crash(books **ledger.Ledger, reopen func()) {
+	other := s.sellerL
+	if books == &s.sellerL {
+		other = s.buyerL
+	}
+	if err := (*books).Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.stop()
+	s.wg.Wait()
+	reopen()
+	if other == s.sellerL { // an orderly restart of the other side, for simplicity's sake
+		other.Close()
+		s.openSeller()
+	} else {
+		other.Close()
+		s.openBuyer()
+	}
+	s.start()
 }
 
 func openLedger(t *testing.T, path string) *ledger.Ledger {
@@ -317,7 +353,7 @@ func (s *sim) start() {
 
 // connect opens a session on both sides, as two proxies would.
 func (s *sim) connect(ctx context.Context) {
-	s.sl = &simLink{s: s, remote: netip.MustParseAddrPort("203.0.113.7:6881"), other: func() *conversation { return s.bc }}
+	s.sl = &simLink{s: s, remote: newPeerAddr, other: func() *conversation { return s.bc }}
 	s.bl = &simLink{s: s, initiator: true, remote: netip.MustParseAddrPort("198.51.100.9:6881"), other: func() *conversation { return s.sc }}
 	s.sc, s.bc = s.seller.open(s.sl), s.buyer.open(s.bl)
 	s.wg.Go(func() { s.sc.Run(ctx) })
