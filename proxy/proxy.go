@@ -1,33 +1,39 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"paygate/units"
 )
 
 // Config says where the proxy listens, whom it serves and what strangers may make it hold.
 type Config struct {
-	Peers            string       // public BitTorrent address, host:port; "" = no inbound
-	PublicPort       uint16       // told to the swarm as `p` (BEP 10); 0 = the port of Peers
-	SOCKS5           string       // address for the client's outgoing connections, host:port; "" = off
-	SOCKS5User       string       // with SOCKS5Password asked for when not empty (RFC 1929)
-	SOCKS5Password   units.Secret // see SOCKS5User
-	Client           string       // where the client listens for peers, host:port
-	Aliases          netip.Prefix // IPv4 loopback range of source addresses towards the client; zero = 127.64.0.0/10
-	AliasFile        string       // where the aliases are remembered; "" = not across restarts
-	Dial             []Dial       // connections of which paygate opens both legs
-	Connections      int          // sessions at once, in all; 0 = 2000
-	PerAddress       int          // inbound ones per IPv4 address or IPv6 /64; 0 = 16
-	Handshakes       int          // inbound ones that have not ended their handshake; 0 = 512
-	HandshakeTimeout time.Duration
-	DrainTimeout     time.Duration
+	Peers            string        // public BitTorrent address, host:port; "" = no inbound
+	PublicPort       uint16        // told to the swarm as `p` (BEP 10); 0 = the port of Peers
+	SOCKS5           string        // address for the client's outgoing connections, host:port; "" = off
+	SOCKS5User       string        // with SOCKS5Password asked for when not empty (RFC 1929)
+	SOCKS5Password   units.Secret  // see SOCKS5User
+	Client           string        // where the client listens for peers, host:port; needed for Peers and Dial
+	Aliases          netip.Prefix  // IPv4 loopback range of source addresses towards the client; zero = 127.64.0.0/10
+	AliasFile        string        // where the aliases are remembered; "" = not across restarts
+	Dial             []Dial        // connections of which paygate opens both legs
+	Connections      int           // connections at once, in all; 0 = 2000
+	PerAddress       int           // inbound ones per IPv4 address or IPv6 /64; 0 = 16
+	Handshakes       int           // inbound ones that have not ended their handshake; 0 = 512
+	HandshakeTimeout time.Duration // also for dialling and for SOCKS5; 0 = 10 s
+	DrainTimeout     time.Duration // how long Run waits for sessions once its context has ended; 0 = 10 s
 }
 
 // Dial names peers to which paygate connects the client without either asking for it.
@@ -43,32 +49,207 @@ type Deps struct {
 }
 
 // Proxy is a running BitTorrent proxy.
-type Proxy struct{}
+type Proxy struct {
+	cfg     Config
+	desk    Desk
+	log     *zap.Logger
+	peers   *net.TCPListener
+	socks   *net.TCPListener
+	client  *net.TCPAddr
+	aliases *aliases // nil: the client is not on IPv4 loopback, and sees paygate's own address
+	limits  *limits
+	buffers *buffers
+	quiet   *rate.Limiter // of lines about refused connections
+	hushed  atomic.Int64  // lines not written
+	tunnels tunnels
+	wg      sync.WaitGroup
 
-// New opens the listeners, so that their addresses are known, and reads the alias file. It starts nothing.
-func New(cfg Config, deps Deps) (*Proxy, error) { return nil, errors.New("not yet built") }
+	mu       sync.Mutex
+	sessions map[uint64]*Session
+	last     uint64
+	closing  bool // sessions that begin now end at once
+}
+
+func (c *Config) defaults() {
+	if c.Aliases == (netip.Prefix{}) {
+		c.Aliases = netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 64}), 10)
+	}
+	c.Connections = cmp.Or(c.Connections, 2000)
+	c.PerAddress = cmp.Or(c.PerAddress, 16)
+	c.Handshakes = cmp.Or(c.Handshakes, 512)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
+}
+
+// New opens the listeners, so that their addresses are known, and reads the alias file. It starts nothing; connections
+// wait until Run. A Proxy that is never run leaks its listeners.
+func New(cfg Config, deps Deps) (*Proxy, error) {
+	cfg.defaults()
+	p := &Proxy{
+		cfg: cfg, desk: deps.Desk, log: deps.Log, limits: newLimits(cfg), buffers: newBuffers(),
+		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
+		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}},
+	}
+	if p.log == nil {
+		p.log = zap.NewNop()
+	}
+	if p.desk == nil {
+		p.desk = freeDesk{}
+	}
+	if err := p.findClient(); err != nil {
+		return nil, err
+	}
+	if err := p.listen(); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// freeDesk charges for nothing.
+type freeDesk struct{}
+
+func (freeDesk) Admit(units.InfoHash) Treatment { return Free }
+func (freeDesk) MayCharge() bool                { return false }
+func (freeDesk) Open(*Session) Conversation     { return nil }
+
+// findClient resolves the client's address, and opens the aliases if it can be reached from one.
+func (p *Proxy) findClient() error {
+	if p.cfg.Client == "" {
+		if p.cfg.Peers != "" || len(p.cfg.Dial) > 0 {
+			return errors.New("proxy: no client address to pass connections to")
+		}
+		return nil
+	}
+	addr, err := net.ResolveTCPAddr("tcp", p.cfg.Client)
+	if err != nil {
+		return fmt.Errorf("client address: %w", err)
+	}
+	p.client = addr
+	ip := addr.AddrPort().Addr().Unmap()
+	if !ip.Is4() || !ip.IsLoopback() {
+		return nil
+	}
+	p.aliases, err = openAliases(p.cfg.Aliases, ip, p.cfg.AliasFile, time.Now)
+	return err
+}
+
+func (p *Proxy) listen() error {
+	var err error
+	if p.cfg.Peers != "" {
+		if p.peers, err = listenTCP(p.cfg.Peers); err != nil {
+			return fmt.Errorf("listen for peers: %w", err)
+		}
+		if p.cfg.PublicPort == 0 {
+			p.cfg.PublicPort = p.peers.Addr().(*net.TCPAddr).AddrPort().Port()
+		}
+	}
+	if p.cfg.SOCKS5 != "" {
+		if p.socks, err = listenTCP(p.cfg.SOCKS5); err != nil {
+			return fmt.Errorf("listen for SOCKS5: %w", err)
+		}
+	}
+	return nil
+}
+
+func listenTCP(addr string) (*net.TCPListener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+// close closes the listeners and the alias file.
+func (p *Proxy) close() error {
+	var errs []error
+	for _, l := range []*net.TCPListener{p.peers, p.socks} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if p.aliases != nil {
+		errs = append(errs, p.aliases.close())
+	}
+	return errors.Join(errs...)
+}
 
 // PeersAddr is the address of the public listener, nil if there is none.
-func (p *Proxy) PeersAddr() net.Addr { return nil }
+func (p *Proxy) PeersAddr() net.Addr { return addrOf(p.peers) }
 
 // SOCKS5Addr is the address of the SOCKS5 listener, nil if there is none.
-func (p *Proxy) SOCKS5Addr() net.Addr { return nil }
+func (p *Proxy) SOCKS5Addr() net.Addr { return addrOf(p.socks) }
 
-// Run serves until ctx ends, then stops accepting, lets the sessions end for at most DrainTimeout and closes the
-// rest. It returns nil after an orderly end.
-func (p *Proxy) Run(ctx context.Context) error { return nil }
+func addrOf(l *net.TCPListener) net.Addr {
+	if l == nil {
+		return nil
+	}
+	return l.Addr()
+}
+
+// Run serves until ctx ends, then stops accepting, gives the sessions at most DrainTimeout to come to a clean end, and
+// closes the rest. A conversation's context ends with its session, after the last byte was accounted for. Run returns
+// nil after an orderly end, and may be called once.
+func (p *Proxy) Run(ctx context.Context) error {
+	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	sweeper := make(chan struct{})
+	go p.sweep(alive, sweeper)
+	if p.peers != nil {
+		p.wg.Go(func() { p.accept(ctx, p.peers, p.inbound) })
+	}
+	if p.socks != nil {
+		p.wg.Go(func() { p.accept(ctx, p.socks, p.serveSOCKS5) })
+	}
+	p.dialAll(ctx)
+	<-ctx.Done()
+	p.drain()
+	p.wg.Wait()
+	cancel()
+	<-sweeper
+	return p.close()
+}
 
 // Sessions lists the sessions that are alive, oldest first.
-func (p *Proxy) Sessions() []SessionInfo { return nil }
+func (p *Proxy) Sessions() []SessionInfo {
+	var list []SessionInfo
+	for _, s := range p.alive() {
+		list = append(list, s.info())
+	}
+	slices.SortFunc(list, func(a, b SessionInfo) int { return cmp.Compare(a.ID, b.ID) })
+	return list
+}
+
+func (p *Proxy) alive() []*Session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]*Session, 0, len(p.sessions))
+	for _, s := range p.sessions {
+		list = append(list, s)
+	}
+	return list
+}
 
 // SessionInfo is a snapshot of one session, for status.
 type SessionInfo struct {
 	ID        uint64
 	Remote    netip.AddrPort
-	InfoHash  units.InfoHash
-	Initiator bool // our side opened it
+	InfoHash  units.InfoHash // zero if encryption hides it
+	Initiator bool           // our side opened it
 	Treatment Treatment
 	In, Out   units.Bytes // bytes on the wire from and to the remote
-	Valve     string      // "closed", "offered" or "open"; "" if the session has no gate
+	Valve     string      // "closed", "offered", "open", "shutting" or "released"; "" if the session has no gate
 	Since     time.Time
+}
+
+// String names the treatment for logs.
+func (t Treatment) String() string {
+	switch t {
+	case Free:
+		return "free"
+	case Watched:
+		return "watched"
+	}
+	return "gated"
 }

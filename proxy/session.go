@@ -1,50 +1,309 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"go.uber.org/zap"
+
+	"paygate/proxy/wire"
 	"paygate/units"
 )
 
+var (
+	// ErrNoDialect says that the remote has not announced the extension, or that ours has not been announced to it yet.
+	ErrNoDialect = errors.New("the remote does not speak this dialect")
+	// ErrEnded says that nothing can be sent any more: the session has ended, or was released.
+	ErrEnded = errors.New("the session has ended")
+)
+
 // Session is one pair of connections, remote peer and client. Its methods may be called from any goroutine and do
-// not block.
-type Session struct{}
+// not block, but none may be called with a lock held that the session's Gate takes: some ask the Gate.
+//
+// The session owns both connections. What it does between them is in relay.go, judge.go and hello.go.
+type Session struct {
+	id        uint64
+	remote    *net.TCPConn
+	client    *net.TCPConn
+	addr      netip.AddrPort
+	hash      units.InfoHash
+	initiator bool
+	treatment Treatment
+	since     time.Time
+	port      uint16 // told to the remote, 0 = what the client says
+	buffers   *buffers
+	log       *zap.Logger
+
+	conv    Conversation // nil: blind
+	adverts []Advert
+	gate    *turnstile // nil: not gated
+	in, out flow
+	toRemote,
+	toClient sender
+
+	mute           atomic.Bool   // the client lacks BEP 10
+	remoteExtended atomic.Bool   // the remote has it
+	released       atomic.Bool   //
+	ids            atomic.Uint64 // our extended ids, one byte for each dialect; 0 = none yet
+	has            bool          // out flow: ClientHas was told
+	bitfield       wire.BitfieldCheck
+
+	mu        sync.Mutex
+	remoteIDs []byte // mu: the remote's ids for our dialects
+	claimed   [4]uint64
+	heard     bool // mu: RemoteHello was told
+	ready     bool // mu: Ready was told
+	shaken    int  // mu: directions whose handshake is through
+	reason    string
+	cause     error
+	ended     bool // mu: no new goroutines
+	up        chan struct{}
+	wg        sync.WaitGroup // everything but the two flows
+	legs      [2]leg         // the sweeper's
+}
+
+// maxDialects is how many names a conversation may offer.
+const maxDialects = 8
 
 // ID is unique in this process.
-func (s *Session) ID() uint64 { return 0 }
+func (s *Session) ID() uint64 { return s.id }
 
 // Remote is the remote peer's true address.
-func (s *Session) Remote() netip.AddrPort { return netip.AddrPort{} }
+func (s *Session) Remote() netip.AddrPort { return s.addr }
 
 // InfoHash is what the initiator's handshake named.
-func (s *Session) InfoHash() units.InfoHash { return units.InfoHash{} }
+func (s *Session) InfoHash() units.InfoHash { return s.hash }
 
 // Initiator reports whether our side opened the connection to the remote.
-func (s *Session) Initiator() bool { return false }
+func (s *Session) Initiator() bool { return s.initiator }
 
-// Send injects an extended message for the remote, addressed by the id that the remote gave to our name number dialect.
-func (s *Session) Send(dialect int, payload []byte) error { return nil }
+// Treatment is what the desk made of the session.
+func (s *Session) Treatment() Treatment { return s.treatment }
 
-// Offer passes the remote's interest on to the client, while the client's unchoke stays hidden.
-func (s *Session) Offer() {}
+// Send injects an extended message (BEP 10) for the remote at a frame boundary, addressed by the id that the remote gave
+// to our name number dialect. The payload is copied. The error is ErrNoDialect or ErrEnded, or says that too much waits.
+func (s *Session) Send(dialect int, payload []byte) error {
+	s.mu.Lock()
+	var id byte
+	if s.ready && dialect >= 0 && dialect < len(s.remoteIDs) {
+		id = s.remoteIDs[dialect]
+	}
+	s.mu.Unlock()
+	if id == 0 {
+		return ErrNoDialect
+	}
+	err := s.toRemote.put(wire.AppendExtended(nil, id, payload))
+	if errors.Is(err, errSenderEnd) {
+		return ErrEnded
+	}
+	s.toRemote.kick()
+	return err
+}
 
-// Open lets the client's unchoke through and passes requests as Gate.Request allows.
-func (s *Session) Open() {}
+// Offer passes the remote's interest on to the client, while the client's unchoke stays hidden: closed → offered. It also
+// turns back a Shut that is under way. This and the next five do nothing on a session that is not Gated.
+func (s *Session) Offer() { s.take(doOffer) }
+
+// Withdraw takes an Offer back at once: offered → closed.
+func (s *Session) Withdraw() { s.take(doWithdraw) }
+
+// Shut stops passing requests, waits until the client has served what it was asked for (20 s at most), then chokes the remote,
+// drops held requests and tells the client that the remote is not interested: open → closed. Open and Offer turn it back.
+func (s *Session) Shut() { s.take(doShut) }
+
+func (s *Session) take(in input) {
+	if s.gate != nil {
+		s.gate.take(in)
+	}
+}
+
+// Open passes interest, lets the client's unchoke through and passes requests as Gate.Request allows.
+func (s *Session) Open() {
+	if s.gate != nil {
+		s.gate.open()
+	}
+}
 
 // Resume tries held requests again.
-func (s *Session) Resume() {}
+func (s *Session) Resume() {
+	if s.gate != nil {
+		s.gate.resume()
+	}
+}
 
-// Shut stops passing requests, drains what the client was asked, chokes the remote and closes the valve.
-func (s *Session) Shut() {}
+// Release ends the gate, for good: what is held goes to the client, reservations are given back, and the Gate is not asked
+// again. From the next flush on bytes are copied blindly, except from a remote that shares a dialect (its messages must not reach
+// the client). Send fails soon after.
+func (s *Session) Release() {
+	s.take(doRelease)
+	s.released.Store(true)
+}
 
-// Withdraw takes an Offer back at once.
-func (s *Session) Withdraw() {}
+// Outstanding is the number of requests that the client was passed and has not answered.
+func (s *Session) Outstanding() int {
+	if s.gate == nil {
+		return 0
+	}
+	_, n := s.gate.snapshot()
+	return n
+}
 
-// Release ends framing: from the next flush on both directions are copied blindly.
-func (s *Session) Release() {}
+// Close ends the session; reason is logged. Only the first call counts.
+func (s *Session) Close(reason string) { s.stop(reason, nil) }
 
-// Close ends the session; reason is logged.
-func (s *Session) Close(reason string) {}
+func (s *Session) fail(err error) { s.stop("failed", err) }
 
-// Outstanding is the number of requests that the client was asked and has not answered.
-func (s *Session) Outstanding() int { return 0 }
+func (s *Session) stop(reason string, cause error) {
+	s.mu.Lock()
+	if s.reason == "" {
+		s.reason, s.cause = reason, cause
+	}
+	s.mu.Unlock()
+	s.remote.Close()
+	s.client.Close()
+}
+
+// spawn runs do in a goroutine that the session waits for, unless it is over.
+func (s *Session) spawn(do func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.wg.Go(do)
+	return true
+}
+
+// run relays until both directions have ended, and closes both connections. start says the first words; settled is called
+// when the handshake is through, which must be in time, or has failed.
+func (s *Session) run(ctx context.Context, start func() error, handshake time.Duration, settled func()) {
+	if s.conv == nil {
+		settled()
+		s.runBlind(start)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.spawn(func() { s.converse(ctx, handshake, settled) })
+	if err := start(); err != nil {
+		s.stop("connection lost", err)
+	}
+	out := make(chan struct{})
+	go s.relayOut(out)
+	s.legEnded(&s.in, s.in.relayAll())
+	<-out
+	s.close()
+	if s.gate != nil {
+		s.gate.end()
+	}
+	cancel()
+	s.wg.Wait()
+	s.finish()
+}
+
+func (s *Session) relayOut(done chan<- struct{}) {
+	defer close(done)
+	s.legEnded(&s.out, s.out.relayAll())
+}
+
+func (s *Session) runBlind(start func() error) {
+	err := start()
+	if err == nil {
+		err = tunnel(s.remote, s.client, &s.in.read, &s.toRemote.sent)
+	}
+	s.stop("closed", err)
+	s.finish()
+}
+
+// close closes both connections for good.
+func (s *Session) close() {
+	s.stop("closed", nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
+// converse runs the conversation once the handshake is through, or only its end if that never comes.
+func (s *Session) converse(ctx context.Context, handshake time.Duration, settled func()) {
+	limit := time.NewTimer(handshake)
+	select {
+	case <-s.up:
+	case <-ctx.Done():
+	case <-limit.C:
+		s.Close("handshake timeout")
+	}
+	limit.Stop()
+	settled()
+	s.conv.Run(ctx)
+}
+
+// legEnded deals with the end of one direction: an orderly one is passed on, and the other may go on for a while.
+func (s *Session) legEnded(f *flow, err error) {
+	side := "remote"
+	if f.out {
+		side = "client"
+	}
+	var length *wire.LengthError
+	switch {
+	case errors.Is(err, io.EOF) && f.stage == atFrames:
+		s.note(side + " closed")
+		err = errors.Join(f.dst.closeWrite(), f.dst.conn.SetReadDeadline(time.Now().Add(linger)))
+		if err != nil {
+			s.stop("connection lost", err)
+		}
+	case errors.Is(err, io.EOF):
+		s.stop(side+" closed in the handshake", nil)
+	case errors.As(err, &length), errors.Is(err, wire.ErrNotBitTorrent):
+		s.stop(side+" broke the protocol", err)
+	case isNoise(err):
+		s.stop("connection lost", nil)
+	default:
+		s.stop("failed", fmt.Errorf("relay from %s: %w", side, err))
+	}
+}
+
+// note remembers why the session ends, if nobody has said so.
+func (s *Session) note(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reason == "" {
+		s.reason = reason
+	}
+}
+
+// finish writes the session's one line.
+func (s *Session) finish() {
+	s.mu.Lock()
+	reason, cause := s.reason, s.cause
+	s.mu.Unlock()
+	fields := []zap.Field{
+		zap.Uint64("session", s.id), zap.Stringer("peer", s.addr), zap.Stringer("info_hash", s.hash),
+		zap.Stringer("treatment", s.treatment), zap.Bool("initiator", s.initiator),
+		zap.Int64("bytes_in", s.in.read.Load()), zap.Int64("bytes_out", s.toRemote.sent.Load()),
+		zap.Duration("lasted", time.Since(s.since)), zap.String("reason", reason),
+	}
+	if cause != nil && !isNoise(cause) {
+		fields = append(fields, zap.Error(cause))
+	}
+	s.log.Info("session ended", fields...)
+}
+
+// info is a snapshot for status.
+func (s *Session) info() SessionInfo {
+	i := SessionInfo{
+		ID: s.id, Remote: s.addr, InfoHash: s.hash, Initiator: s.initiator, Treatment: s.treatment,
+		In: units.Bytes(s.in.read.Load()), Out: units.Bytes(s.toRemote.sent.Load()), Since: s.since,
+	}
+	if s.gate != nil {
+		m, _ := s.gate.snapshot()
+		i.Valve = m.String()
+	}
+	return i
+}

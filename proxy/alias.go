@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"container/list"
+	"errors"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// aliasQuarantine is how long an address is not given to another remote after it was last in use, since clients ban
+	// by address.
+	aliasQuarantine = 7 * 24 * time.Hour
+	// maxAliases bounds how many remotes are remembered.
+	maxAliases = 1 << 16
+)
+
+// errNoAlias says that every address of the range is in use or in quarantine.
+var errNoAlias = errors.New("no loopback address is free")
+
+// aliases gives each remote address a loopback address of its own, from which paygate connects to the client: clients
+// take connections from one address for one peer. The same remote gets the same alias for as long as it is remembered,
+// across restarts if there is a file.
+type aliases struct {
+	prefix netip.Prefix
+	avoid  netip.Addr // the client's own
+	now    func() time.Time
+	path   string
+	most   int // remembered remotes
+
+	mu     sync.Mutex
+	file   *os.File
+	remote map[netip.Addr]*list.Element
+	taken  map[netip.Addr]*list.Element
+	byAge  *list.List // of *lease, longest unused first
+	next   netip.Addr
+	lap    time.Time // when next began to walk through the range
+	dirty  bool
+}
+
+// lease binds an alias to a remote.
+type lease struct {
+	remote, alias netip.Addr
+	used          time.Time
+	refs          int
+}
+
+// take returns the alias of a remote. Call give when the connection has ended.
+func (a *aliases) take(remote netip.Addr) (netip.Addr, error) {
+	remote = remote.Unmap().WithZone("")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e, ok := a.remote[remote]
+	if !ok {
+		alias, err := a.allocate()
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		e = a.remember(&lease{remote: remote, alias: alias})
+		a.note(e.Value.(*lease))
+	}
+	l := e.Value.(*lease)
+	l.refs++
+	a.touch(e)
+	return l.alias, nil
+}
+
+// give ends one use of a remote's alias.
+func (a *aliases) give(remote netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e, ok := a.remote[remote.Unmap().WithZone("")]; ok {
+		e.Value.(*lease).refs--
+		a.touch(e)
+	}
+}
+
+func (a *aliases) touch(e *list.Element) {
+	e.Value.(*lease).used = a.now()
+	a.byAge.MoveToBack(e)
+	a.dirty = true
+}
+
+func (a *aliases) remember(l *lease) *list.Element {
+	e := a.byAge.PushBack(l)
+	a.remote[l.remote], a.taken[l.alias] = e, e
+	return e
+}
+
+func (a *aliases) forget(e *list.Element) {
+	l := a.byAge.Remove(e).(*lease)
+	delete(a.remote, l.remote)
+	delete(a.taken, l.alias)
+}
+
+// allocate finds an alias that nobody has: the one unused for longest if its quarantine is over, else the next of the
+// range. When too many are remembered the oldest is forgotten; its alias comes back only when the whole
+// range has been walked through, which must take as long as a quarantine.
+func (a *aliases) allocate() (netip.Addr, error) {
+	oldest := a.oldest()
+	if oldest != nil && a.now().Sub(oldest.Value.(*lease).used) >= aliasQuarantine {
+		alias := oldest.Value.(*lease).alias
+		a.forget(oldest)
+		return alias, nil
+	}
+	alias, ok := a.walk()
+	if !ok {
+		return netip.Addr{}, errNoAlias
+	}
+	if oldest != nil && a.byAge.Len() >= a.most {
+		a.forget(oldest)
+	}
+	return alias, nil
+}
+
+// oldest is the lease that has been out of use for longest, nil if all are in use.
+func (a *aliases) oldest() *list.Element {
+	for e := a.byAge.Front(); e != nil; e = e.Next() {
+		if e.Value.(*lease).refs == 0 {
+			return e
+		}
+	}
+	return nil
+}
+
+// walk returns the next address of the range that is not taken.
+func (a *aliases) walk() (netip.Addr, bool) {
+	for range a.byAge.Len() + 3 {
+		if !a.prefix.Contains(a.next) {
+			if a.now().Sub(a.lap) < aliasQuarantine {
+				return netip.Addr{}, false
+			}
+			a.next, a.lap = a.prefix.Addr().Next(), a.now()
+		}
+		alias := a.next
+		a.next = alias.Next()
+		if _, taken := a.taken[alias]; !taken && alias != a.avoid && a.prefix.Contains(alias) {
+			return alias, true
+		}
+	}
+	return netip.Addr{}, false
+}

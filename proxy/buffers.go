@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	bigBuffer   = 256 << 10
+	smallBuffer = 16 << 10
+	// bigBuffers may be out at once. Whoever asks for more while they are held up in slow writes gets a small one, so
+	// that a thousand peers who do not read cost 16 KiB each, not 256.
+	bigBuffers = 48
+	// carryFree is what a half-arrived message may hold while its session waits for the rest; larger ones draw on
+	// carryBudget, which all sessions share.
+	carryFree   = 4 << 10
+	carryLeast  = 64
+	carryBudget = 8 << 20
+)
+
+// errCarry ends a session that has half of a large message while too many others do.
+var errCarry = errors.New("too many unfinished messages")
+
+// buffers lends read buffers to relay loops. Nobody holds one while waiting for a socket to become readable.
+type buffers struct {
+	big, small sync.Pool
+	out        atomic.Int32
+	carried    atomic.Int64
+}
+
+// buffer is one that was lent.
+type buffer struct{ b []byte }
+
+func newBuffers() *buffers {
+	p := &buffers{}
+	p.big.New = func() any { return &buffer{b: make([]byte, bigBuffer)} }
+	p.small.New = func() any { return &buffer{b: make([]byte, smallBuffer)} }
+	return p
+}
+
+func (p *buffers) get() *buffer {
+	if p.out.Load() >= bigBuffers {
+		return p.small.Get().(*buffer)
+	}
+	return p.getBig()
+}
+
+func (p *buffers) getBig() *buffer {
+	p.out.Add(1)
+	return p.big.Get().(*buffer)
+}
+
+func (p *buffers) put(b *buffer) {
+	if len(b.b) == bigBuffer {
+		p.out.Add(-1)
+		p.big.Put(b)
+		return
+	}
+	p.small.Put(b)
+}
+
+// carry accounts for growing a kept half-message from was to is bytes, and reports whether there is room for it.
+func (p *buffers) carry(was, is int) bool {
+	delta := int64(overFree(is) - overFree(was))
+	if delta == 0 {
+		return true
+	}
+	if p.carried.Add(delta) <= carryBudget || delta < 0 {
+		return true
+	}
+	p.carried.Add(-delta)
+	return false
+}
+
+func overFree(n int) int {
+	if n <= carryFree {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+const (
+	redialFirst = time.Second
+	redialMost  = 30 * time.Second
+	livedWell   = 30 * time.Second // a session this long starts the waits over
+)
+
+// dialAll starts keeping the configured connections. They stop when ctx ends.
+func (p *Proxy) dialAll(ctx context.Context) {
+	for _, d := range p.cfg.Dial {
+		for _, peer := range d.Peers {
+			p.wg.Go(func() { p.keepDialled(ctx, d.InfoHash, peer) })
+		}
+	}
+}
+
+// keepDialled keeps one connection between the client and a peer, by opening both legs again and again.
+func (p *Proxy) keepDialled(ctx context.Context, h units.InfoHash, peer string) {
+	wait := redialFirst
+	for {
+		began := time.Now()
+		addr, err := p.cross(ctx, h, peer)
+		if err != nil && ctx.Err() == nil {
+			p.refused(addr, fmt.Errorf("connect the client to %s: %w", peer, err))
+		}
+		if time.Since(began) >= livedWell {
+			wait = redialFirst
+		}
+		if !sleep(ctx, wait/2+rand.N(wait)) {
+			return
+		}
+		wait = min(2*wait, redialMost)
+	}
+}
+
+// cross dials the client, then the peer, crosses their handshakes and runs the session. Each side believes that the
+// other has called. The client is told of nothing but the extension protocol, since nobody knows yet what the peer
+// can do; so the peer is told of nothing else either.
+func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip.AddrPort, error) {
+	slot, err := p.limits.outbound()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	defer slot.free()
+	addr, err := resolve(ctx, peer)
+	if err != nil {
+		return addr, err
+	}
+	client, err := p.dialClient(ctx, addr.Addr())
+	if err != nil {
+		return addr, err
+	}
+	defer p.hangUp(client, addr.Addr())
+	stop := context.AfterFunc(ctx, func() { client.Close() })
+	defer stop()
+	hand, err := p.askClient(client, h)
+	if err != nil {
+		return addr, fmt.Errorf("handshake with the client: %w", err)
+	}
+	remote, err := p.dialRemote(ctx, addr.String())
+	if err != nil {
+		return addr, err
+	}
+	defer remote.Close()
+	if !stop() {
+		return addr, ctx.Err()
+	}
+	l := legs{remote: remote, client: client, addr: addr, hash: h, initiator: true}
+	s, err := p.newSession(l, p.desk.Admit(h))
+	if err != nil {
+		return addr, err
+	}
+	p.serve(ctx, s, func() error { return s.beginBoth(hand, p.cfg.HandshakeTimeout) }, func() {})
+	return addr, nil
+}
+
+// askClient sends the client a head and returns its whole handshake.
+func (p *Proxy) askClient(client *net.TCPConn, h units.InfoHash) ([]byte, error) {
+	if err := client.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err != nil {
+		return nil, err
+	}
+	head := wire.NewHead(h)
+	if _, err := client.Write(head[:]); err != nil {
+		return nil, err
+	}
+	hand := make([]byte, wire.HandshakeLen)
+	if _, err := io.ReadFull(client, hand); err != nil {
+		return nil, err
+	}
+	if !wire.LooksLikeBitTorrent(hand) {
+		return nil, wire.ErrNotBitTorrent
+	}
+	return hand, client.SetDeadline(time.Time{})
+}
+
+// beginBoth is begin for a session of which the client has had a head already: hand is its handshake, which goes to the
+// remote; of the remote's only the peer id goes to the client.
+func (s *Session) beginBoth(hand []byte, timeout time.Duration) error {
+	head, err := wire.ParseHead(hand)
+	if err != nil {
+		return err
+	}
+	extended := head.Extended()
+	clear(head[20:28])
+	if extended {
+		head.SetExtended()
+	}
+	s.out.read.Add(wire.HandshakeLen)
+	if s.conv == nil {
+		copy(hand, head[:])
+		if err := s.say(s.remote, hand); err != nil {
+			return err
+		}
+		_, _, err := readHead(s.remote, timeout)
+		s.in.read.Add(wire.HeadLen)
+		return err
+	}
+	s.seeHead(true, &head)
+	copy(hand, head[:])
+	s.in.swallow = true
+	s.out.stage, s.out.mid = atFrames, false
+	if err := s.toRemote.relay(hand, -1, false); err != nil {
+		return err
+	}
+	s.shook()
+	return nil
+}
+
+// resolve finds the address of host:port.
+func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("port of %q: %w", hostport, err)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if len(ips) == 0 {
+		return netip.AddrPort{}, errors.New("no address of " + host)
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(n)), nil
+}

@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/proxy/wire"
+)
+
+// accept takes connections until ctx ends. Each is served in a goroutine of its own.
+func (p *Proxy) accept(ctx context.Context, l *net.TCPListener, serve func(context.Context, *net.TCPConn)) {
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	wait := time.Duration(0)
+	for {
+		conn, err := l.AcceptTCP()
+		switch {
+		case err == nil:
+			wait = 0
+			p.wg.Go(func() { serve(ctx, conn) })
+		case ctx.Err() != nil:
+			return
+		default:
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			p.log.Warn("accept failed", zap.Stringer("listener", l.Addr()), zap.Bool("resources", outOfFiles(err)), zap.Error(err))
+			if !sleep(ctx, wait) {
+				return
+			}
+		}
+	}
+}
+
+// sleep waits, and reports false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// errEncrypted says that a connection whose torrent cannot be seen was closed, since it might have to be paid for.
+var errEncrypted = errors.New("not a plain BitTorrent handshake, and a rule may charge")
+
+// inbound serves a stranger's connection. It owns conn.
+func (p *Proxy) inbound(ctx context.Context, conn *net.TCPConn) {
+	defer conn.Close()
+	remote := addrPort(conn.RemoteAddr())
+	slot, err := p.limits.inbound(remote.Addr())
+	if err != nil {
+		p.refused(remote, err)
+		return
+	}
+	defer slot.free()
+	if err := p.admit(ctx, conn, remote, slot); err != nil {
+		p.refused(remote, err)
+	}
+}
+
+// admit reads who is wanted, connects to the client and runs the session. The error says why there was none.
+func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrPort, slot *slot) error {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	head, first, err := readHead(conn, p.cfg.HandshakeTimeout)
+	hidden := errors.Is(err, wire.ErrNotBitTorrent)
+	if hidden && p.desk.MayCharge() {
+		return errEncrypted
+	}
+	if err != nil && !hidden {
+		return err
+	}
+	client, err := p.dialClient(ctx, remote.Addr())
+	if err != nil {
+		return err
+	}
+	defer p.hangUp(client, remote.Addr())
+	if !stop() {
+		return ctx.Err()
+	}
+	l := legs{remote: conn, client: client, addr: remote}
+	if hidden {
+		return p.serveHidden(ctx, l, first, slot.settle)
+	}
+	l.hash = head.InfoHash()
+	return p.serveHead(ctx, l, head, slot.settle)
+}
+
+// serveHead runs a session that begins with the initiator's head.
+func (p *Proxy) serveHead(ctx context.Context, l legs, head wire.Head, settled func()) error {
+	s, err := p.newSession(l, p.desk.Admit(l.hash))
+	if err != nil {
+		return err
+	}
+	p.serve(ctx, s, func() error { return s.begin(head) }, settled)
+	return nil
+}
+
+// serveHidden runs a blind session whose torrent is unknown. first is what the initiator has said.
+func (p *Proxy) serveHidden(ctx context.Context, l legs, first []byte, settled func()) error {
+	for _, c := range []*net.TCPConn{l.client, l.remote} {
+		if err := c.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+	}
+	s, err := p.newSession(l, Free)
+	if err != nil {
+		return err
+	}
+	p.serve(ctx, s, func() error { return s.beginHidden(first) }, settled)
+	return nil
+}
+
+// dialClient connects to the client from the alias of a remote. Hang up with hangUp.
+func (p *Proxy) dialClient(ctx context.Context, remote netip.Addr) (*net.TCPConn, error) {
+	if p.client == nil {
+		return nil, errors.New("there is no client address")
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
+	defer cancel()
+	var d net.Dialer
+	if p.aliases != nil {
+		alias, err := p.aliases.take(remote)
+		if err != nil {
+			return nil, err
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(alias, 0))
+	}
+	conn, err := d.DialContext(ctx, "tcp", p.client.String())
+	if err != nil {
+		p.giveAlias(remote)
+		return nil, fmt.Errorf("connect to the client: %w", err)
+	}
+	return conn.(*net.TCPConn), nil
+}
+
+// hangUp ends what dialClient began.
+func (p *Proxy) hangUp(client *net.TCPConn, remote netip.Addr) {
+	client.Close()
+	p.giveAlias(remote)
+}
+
+func (p *Proxy) giveAlias(remote netip.Addr) {
+	if p.aliases != nil {
+		p.aliases.give(remote)
+	}
+}
+
+// refused writes one line about a connection that became no session, but not too many of them.
+func (p *Proxy) refused(remote netip.AddrPort, err error) {
+	if isNoise(err) {
+		p.log.Debug("connection ended early", zap.Stringer("peer", remote), zap.Error(err))
+		return
+	}
+	if !p.quiet.Allow() {
+		p.hushed.Add(1)
+		return
+	}
+	p.log.Info("connection refused", zap.Stringer("peer", remote), zap.Error(err), zap.Int64("not_logged_before", p.hushed.Swap(0)))
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	ap := a.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

@@ -1,0 +1,161 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// legs are the two connections of a session to be, and what is known of it.
+type legs struct {
+	remote, client *net.TCPConn
+	addr           netip.AddrPort
+	hash           units.InfoHash
+	initiator      bool
+}
+
+// newSession makes a session of two connections and opens its conversation. Nothing is relayed yet.
+func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
+	s := &Session{
+		remote: l.remote, client: l.client, addr: l.addr, hash: l.hash, initiator: l.initiator, treatment: treatment,
+		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, log: p.log, up: make(chan struct{}),
+	}
+	p.mu.Lock()
+	p.last++
+	s.id = p.last
+	p.mu.Unlock()
+	if treatment == Free {
+		return s, nil
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	s.converseBy(p.desk.Open(s))
+	return s, nil
+}
+
+// prepare readies the streams of a session that is framed.
+func (s *Session) prepare() error {
+	for _, err := range []error{
+		s.toRemote.init(s.remote, s.spawn, s.fail),
+		s.toClient.init(s.client, s.spawn, s.fail),
+		s.in.init(s, s.remote, &s.toClient, false),
+		s.out.init(s, s.client, &s.toRemote, true),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	s.toClient.bar() // some clients take a bitfield only as the first message
+	return nil
+}
+
+// converseBy gives the session its conversation; none makes it Free.
+func (s *Session) converseBy(conv Conversation) {
+	if conv == nil {
+		s.treatment = Free
+		return
+	}
+	s.conv = conv
+	s.adverts = conv.Adverts()
+	s.adverts = s.adverts[:min(len(s.adverts), maxDialects)]
+	s.remoteIDs = make([]byte, len(s.adverts))
+	if s.treatment == Gated {
+		s.gate = &turnstile{
+			gate: conv, toRemote: &s.toRemote, toClient: &s.toClient, notify: conv.Notify, fail: s.fail, limit: maxAsked,
+		}
+	}
+}
+
+// begin passes on the head that the initiator sent. The rest of its handshake follows as it comes.
+func (s *Session) begin(head wire.Head) error {
+	f, dst := &s.in, s.client
+	if s.initiator {
+		f, dst = &s.out, s.remote
+	}
+	f.read.Add(wire.HeadLen)
+	if s.conv != nil {
+		s.seeHead(s.initiator, &head)
+		f.stage = atPeerID
+		return f.dst.rawBytes(head[:])
+	}
+	return s.say(dst, head[:])
+}
+
+// beginHidden passes on the first bytes of a stream that cannot be read.
+func (s *Session) beginHidden(first []byte) error {
+	if s.initiator {
+		return s.say(s.remote, first)
+	}
+	s.in.read.Add(int64(len(first)))
+	return s.say(s.client, first)
+}
+
+// say writes to one side of a blind session.
+func (s *Session) say(to *net.TCPConn, b []byte) error {
+	n, err := to.Write(b)
+	if to == s.remote {
+		s.toRemote.sent.Add(int64(n))
+	}
+	return err
+}
+
+// serve runs a session until its end. start says the first words.
+func (p *Proxy) serve(ctx context.Context, s *Session, start func() error, settled func()) {
+	p.mu.Lock()
+	p.sessions[s.id] = s
+	closing := p.closing
+	p.mu.Unlock()
+	if closing {
+		s.Close("shutdown")
+	}
+	s.run(ctx, start, p.cfg.HandshakeTimeout, settled)
+	p.mu.Lock()
+	delete(p.sessions, s.id)
+	p.mu.Unlock()
+}
+
+// tunnels are the connections through the SOCKS5 listener that are none of our business.
+type tunnels struct {
+	mu     sync.Mutex
+	open   map[*net.TCPConn]*net.TCPConn
+	closed bool
+}
+
+// run copies between the two until both have ended, and closes them.
+func (t *tunnels) run(a, b *net.TCPConn, copyBoth func() error) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return net.ErrClosed
+	}
+	t.open[a] = b
+	t.mu.Unlock()
+	err := copyBoth()
+	t.mu.Lock()
+	delete(t.open, a)
+	t.mu.Unlock()
+	return err
+}
+
+func (t *tunnels) any() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open) > 0
+}
+
+// close ends all of them, and refuses new ones.
+func (t *tunnels) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for a, b := range t.open {
+		a.Close()
+		b.Close()
+	}
+}
