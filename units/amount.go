@@ -64,7 +64,7 @@ func parseQuantity[T ~int64](s string, table map[string]T, want string) (int64, 
 		return 0, fmt.Errorf("%q is not a number with a unit (%s)", s, want)
 	}
 	factor, ok := table[strings.ToLower(unit)]
-	if unit == "" && strings.Trim(number, "0.") == "" {
+	if n, err := scaleDecimal(number, 1); unit == "" && err == nil && n == 0 {
 		return 0, nil
 	}
 	if !ok {
@@ -129,17 +129,34 @@ func (m Msat) String() string {
 	return fmt.Sprintf("%s%d.%03d sat", sign, u/1000, u%1000)
 }
 
-// String prints the size in the largest binary unit that keeps at least one digit before the point.
+// binaryUnits are the units that sizes are printed in, largest first.
+var binaryUnits = []struct {
+	size Bytes
+	name string
+}{{TiB, "TiB"}, {GiB, "GiB"}, {MiB, "MiB"}, {KiB, "KiB"}}
+
+// String prints the size in the largest binary unit that keeps at least one digit before the point, rounded to two
+// digits after it.
 func (b Bytes) String() string {
+	sign := ""
+	size := uint64(b)
 	if b < 0 {
-		return "-" + (-b).String()
+		sign, size = "-", -size
 	}
-	for _, u := range []struct {
-		size Bytes
-		name string
-	}{{TiB, "TiB"}, {GiB, "GiB"}, {MiB, "MiB"}, {KiB, "KiB"}} {
-		if b >= u.size {
-			return strings.TrimSuffix(strings.TrimSuffix(fmt.Sprintf("%.2f", float64(b)/float64(u.size)), "0"), ".0") + " " + u.name
+	for _, u := range binaryUnits {
+		if size >= uint64(u.size) {
+			number := fmt.Sprintf("%.2f", float64(size)/float64(u.size))
+			return sign + strings.TrimSuffix(strings.TrimSuffix(number, "0"), ".0") + " " + u.name
+		}
+	}
+	return fmt.Sprintf("%s%d B", sign, size)
+}
+
+// exact prints the size without rounding, in the largest binary unit of which it is a whole number.
+func (b Bytes) exact() string {
+	for _, u := range binaryUnits {
+		if b != 0 && b%u.size == 0 {
+			return fmt.Sprintf("%d %s", b/u.size, u.name)
 		}
 	}
 	return fmt.Sprintf("%d B", int64(b))

@@ -3,6 +3,7 @@ package units
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -79,6 +80,12 @@ func (Preimage) String() string { return redacted }
 // GoString hides the preimage from %#v too.
 func (Preimage) GoString() string { return redacted }
 
+// Format hides the preimage from every verb.
+func (Preimage) Format(f fmt.State, _ rune) { hide(f) }
+
+// MarshalText hides the preimage from encoders, such as a structured log's.
+func (Preimage) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
 // Hex returns the preimage in hexadecimal digits, for the rare place that must store or send it.
 func (p Preimage) Hex() string { return hex.EncodeToString(p[:]) }
 
@@ -87,6 +94,14 @@ func (Secret) String() string { return redacted }
 
 // GoString hides the secret from %#v too.
 func (Secret) GoString() string { return redacted }
+
+// Format hides the secret from every verb.
+func (Secret) Format(f fmt.State, _ rune) { hide(f) }
+
+// MarshalText hides the secret from encoders, such as a structured log's.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+func hide(f fmt.State) { _, _ = io.WriteString(f, redacted) }
 
 // Reveal returns the secret's text, for the one place that must use it.
 func (s Secret) Reveal() string { return string(s) }

@@ -34,7 +34,7 @@ func ParsePrice(s string) (Price, error) {
 		return Price{}, fmt.Errorf("price %q: %w", s, err)
 	}
 	per = strings.TrimSpace(per)
-	if per != "" && (per[0] < '0' || per[0] > '9') {
+	if per != "" && per[0] != '.' && (per[0] < '0' || per[0] > '9') {
 		per = "1 " + per
 	}
 	b, err := ParseBytes(per)
@@ -72,7 +72,8 @@ func (p Price) Charge(b Bytes) Msat {
 	return Msat(min(q, uint64(MaxMsat)))
 }
 
-// Buys returns how many bytes m pays for in all: the largest b with Charge(b) ≤ m, saturating at math.MaxInt64.
+// Buys returns how many bytes m, which is below MaxMsat, pays for in all: the largest b with Charge(b) ≤ m, saturating
+// at math.MaxInt64.
 func (p Price) Buys(m Msat) Bytes {
 	if m < 0 {
 		return 0
@@ -104,10 +105,10 @@ func (p Price) Compare(o Price) int {
 // PerGiB returns the price of one GiB, rounded up, for printing and comparing.
 func (p Price) PerGiB() Msat { return p.Charge(GiB) }
 
-// String prints the price as it is written in a configuration: "25 sat per GiB", or "free".
+// String prints the price as it is written in a configuration, exactly: "25 sat per GiB", or "free".
 func (p Price) String() string {
 	if p.Free() {
 		return "free"
 	}
-	return fmt.Sprintf("%s per %s", p.Msat, strings.TrimPrefix(p.Per.String(), "1 "))
+	return fmt.Sprintf("%s per %s", p.Msat, strings.TrimPrefix(p.Per.exact(), "1 "))
 }
