@@ -24,12 +24,7 @@ func (p *parser) given(path string) bool { _, ok := p.places[path]; return ok }
 
 // sound reports whether nothing is wrong at these paths or below them.
 func (p *parser) sound(paths ...string) bool {
-	return !slices.ContainsFunc(p.problems, func(pr Problem) bool {
-		return !pr.Note && slices.ContainsFunc(paths, func(path string) bool {
-			rest, ok := strings.CutPrefix(pr.Path, path)
-			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-		})
-	})
+	return !slices.ContainsFunc(paths, func(path string) bool { return p.unsound[path] })
 }
 
 // wrong reports a problem at a path, or at the closest group around it that the file mentions.
@@ -44,7 +39,7 @@ func (p *parser) add(path, message, remedy string, note bool) {
 			pr.Line, pr.Column = s.key.Line, s.key.Column
 		}
 	}
-	p.problems = append(p.problems, pr)
+	p.tell(pr)
 }
 
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
@@ -52,20 +47,15 @@ func parent(path string) string { return path[:max(0, strings.LastIndexAny(path,
 // required reports options that the file lacks.
 func (p *parser) required(group, why string, keys ...string) {
 	for _, k := range keys {
-		if path := join(group, k); !p.given(path) && p.sound(path) && !p.misshapen(group) {
+		if path := join(group, k); !p.given(path) && p.sound(path) && !p.broken[group] {
 			p.wrong(path, "is missing", why)
 		}
 	}
 }
 
-// misshapen reports whether a group itself, not an option in it, could not be read.
-func (p *parser) misshapen(group string) bool {
-	return slices.ContainsFunc(p.problems, func(pr Problem) bool { return pr.Path == group && !pr.Note })
-}
-
 func (p *parser) checkListen(c *Config) {
 	l := c.Listen
-	if l.Peers == "" && l.SOCKS5 == "" && len(c.Client.Dial) == 0 && p.sound("listen", "client.dial") {
+	if l.Peers == "" && l.SOCKS5 == "" && len(c.Client.Dial) == 0 && !p.broken[""] && p.sound("listen", "client.dial") {
 		p.wrong("listen", "nothing to do: no connection can come in and none is dialled",
 			`set listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", or listen.socks5, or client.dial`)
 	}
@@ -123,7 +113,7 @@ func (p *parser) checkClient(c *Config) {
 	for i, d := range c.Client.Dial {
 		group := fmt.Sprintf("client.dial[%d]", i)
 		p.required(group, "name the torrent by its info-hash", "info_hash")
-		if len(d.Peers) == 0 && p.sound(group+".peers") && !p.misshapen(group) {
+		if len(d.Peers) == 0 && p.sound(group+".peers") && !p.broken[group] {
 			p.wrong(group+".peers", "names no peer", "list at least one host:port")
 		}
 	}
@@ -227,7 +217,7 @@ func (p *parser) checkRules(group string, rules []ruleHead) {
 func (p *parser) checkTorrents(path string, r ruleHead) {
 	at := path + ".torrents"
 	switch {
-	case !r.known || p.misshapen(path):
+	case !r.known || p.broken[path]:
 	case !r.any && len(r.hash) == 0:
 		p.wrong(at, "selects no torrent", `write "any", or a list of info-hashes`)
 	case r.any && len(r.hash) > 0:

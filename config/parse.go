@@ -51,6 +51,8 @@ type parser struct {
 	env      func(string) (string, bool)
 	mode     os.FileMode     // permissions of the file itself; 0 = unknown
 	places   map[string]spot // where each path stands that the file mentions
+	unsound  map[string]bool // paths at or below which something is wrong
+	broken   map[string]bool // groups of options that are something else in the file
 	problems Problems
 }
 
@@ -58,7 +60,7 @@ type parser struct {
 type spot struct{ key, value *yaml.Node }
 
 func parse(p *parser, data []byte) (*Config, error) {
-	p.places = map[string]spot{}
+	p.places, p.unsound, p.broken = map[string]spot{}, map[string]bool{}, map[string]bool{}
 	c := &Config{}
 	root, err := document(data)
 	if err != nil {
@@ -112,7 +114,7 @@ func (p *parser) syntax(err error) {
 		}
 	}
 	pr.Message = "not valid YAML: " + oneLine(text)
-	p.problems = append(p.problems, pr)
+	p.tell(pr)
 }
 
 // mapping reads a mapping by its options. A nil node stands for one that the file leaves out: every default applies.
@@ -123,6 +125,7 @@ func (p *parser) mapping(opts []option, n *yaml.Node, path string) {
 	case n.Kind == yaml.MappingNode:
 		values = p.keys(opts, n, path)
 	default:
+		p.broken[path] = true
 		p.report(n, path, "is "+kindName(n)+" where `key: value` lines are wanted", "indent its options under it")
 	}
 	for _, o := range opts {
@@ -274,11 +277,16 @@ func (p *parser) fault(pr Problem, err error) {
 	if errors.As(err, &f) {
 		pr.Remedy, pr.Note = f.remedy, f.note
 	}
-	p.problems = append(p.problems, pr)
+	p.tell(pr)
 }
 
 func (p *parser) report(n *yaml.Node, path, message, remedy string) {
-	p.problems = append(p.problems, Problem{
-		File: p.name, Line: n.Line, Column: n.Column, Path: path, Message: message, Remedy: remedy,
-	})
+	p.tell(Problem{File: p.name, Line: n.Line, Column: n.Column, Path: path, Message: message, Remedy: remedy})
+}
+
+func (p *parser) tell(pr Problem) {
+	p.problems = append(p.problems, pr)
+	for at := pr.Path; at != "" && !pr.Note; at = parent(at) {
+		p.unsound[at] = true
+	}
 }

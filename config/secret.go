@@ -191,5 +191,5 @@ func shown(path string) string {
 	if filepath.Ext(path) == "" {
 		return "the file"
 	}
-	return clip(path)
+	return oneLine(path)
 }

@@ -158,6 +158,7 @@ func hashRemedy(s string) string {
 
 // torrents reads one entry of a rule's list: an info-hash, or the word any.
 func torrents(any *bool, list *[]units.InfoHash) func(string) error {
+	seen := map[units.InfoHash]bool{}
 	return func(s string) error {
 		if s == "any" {
 			*any = true
@@ -167,9 +168,10 @@ func torrents(any *bool, list *[]units.InfoHash) func(string) error {
 		if err := infoHash(&h)(s); err != nil {
 			return err
 		}
-		if slices.Contains(*list, h) {
+		if seen[h] {
 			return &fault{message: clip(s) + " stands here twice", remedy: "remove one of the two", note: true}
 		}
+		seen[h] = true
 		*list = append(*list, h)
 		return nil
 	}
