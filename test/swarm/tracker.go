@@ -12,6 +12,7 @@ import (
 
 	"github.com/anacrolix/torrent/bencode"
 
+	"paygate/test/process"
 	"paygate/units"
 )
 
@@ -72,6 +73,20 @@ func (t *Tracker) Announces(client string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.seen[client]
+}
+
+// Await waits until that client has announced itself. Until then some, though they say that they seed, refuse peers.
+func (t *Tracker) Await(ctx context.Context, client string) error {
+	err := process.Poll(ctx, 50*time.Millisecond, func() error {
+		if t.Announces(client) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the announce of %s: %w", client, err)
+	}
+	return nil
 }
 
 func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
