@@ -17,6 +17,10 @@ import (
 // limiterBurst must be larger than any single read or write on a peer connection.
 const limiterBurst = 1 << 20
 
+// maxServing is more than a peer can ask for at once: with less than that, one request that waits for memory can keep
+// those that hold memory from ever being served.
+const maxServing = 64 << 20
+
 // seat is the client and what drives it.
 type seat struct{ client *torrent.Client }
 
@@ -29,6 +33,7 @@ func newSeat(o options) (*seat, error) {
 	cfg.NoDefaultPortForwarding, cfg.DisableWebseeds, cfg.DisableWebtorrent = true, true, true
 	cfg.HeaderObfuscationPolicy = torrent.HeaderObfuscationPolicy{}
 	cfg.DialForPeerConns = false
+	cfg.MaxAllocPeerRequestDataPerConn = maxServing
 	if o.upload > 0 {
 		cfg.UploadRateLimiter = rate.NewLimiter(rate.Limit(o.upload), limiterBurst)
 	}
@@ -67,7 +72,7 @@ func (s *seat) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /add", s.add)
 	mux.HandleFunc("GET /status", s.status)
-	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { s.client.WriteStatus(w) })
 	return mux
 }
 

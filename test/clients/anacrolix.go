@@ -23,8 +23,11 @@ func newAnacrolix(api string) *anacrolix {
 }
 
 func (a *anacrolix) command(spec Spec) (*exec.Cmd, error) {
-	return exec.Command(spec.Program, "-api", a.api, "-listen", spec.Listen.String(), "-socks5", spec.SOCKS5,
-		"-upload", fmt.Sprint(int64(spec.Upload)), "-download", fmt.Sprint(int64(spec.Download))), nil
+	cmd := exec.Command(spec.Program, "-api", a.api, "-listen", spec.Listen.String(), "-socks5", spec.SOCKS5,
+		"-upload", fmt.Sprint(int64(spec.Upload)), "-download", fmt.Sprint(int64(spec.Download)))
+	// Its default storage fails to flush files that do not end on a page boundary (EINVAL from msync).
+	cmd.Env = []string{"TORRENT_STORAGE_DEFAULT_FILE_IO=classic"}
+	return cmd, nil
 }
 
 func (a *anacrolix) ready(ctx context.Context) error {

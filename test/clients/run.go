@@ -40,7 +40,7 @@ func (c *client) start(ctx context.Context) error {
 		return fmt.Errorf("configure %s: %w", c.kind, err)
 	}
 	cmd.Dir = c.spec.Dir
-	cmd.Env = environment(c.spec.Dir)
+	cmd.Env = append(environment(c.spec.Dir), cmd.Env...)
 	c.proc, err = process.Start(cmd, c.spec.Dir+"/output.log")
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.kind, err)
