@@ -26,16 +26,21 @@ type Bill struct {
 // Bill asks both paygates and both Lightning nodes, until they agree with each other or settleTimeout has passed; the
 // error then names every equality that does not hold. A Lightning outage or killed paygate must be over by then.
 func (p *Pair) Bill(ctx context.Context) (Bill, error) {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
 	var bill Bill
-	err := process.Poll(ctx, pollEvery, func() error {
-		var err error
-		if bill, err = p.read(ctx); err != nil {
+	wrong := errors.New("nobody was asked")
+	waiting, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	err := process.Poll(waiting, pollEvery, func() error {
+		now, err := p.read(ctx)
+		if err != nil {
 			return err
 		}
-		return bill.Check()
+		bill, wrong = now, now.Check()
+		return wrong
 	})
+	if err != nil && wrong != nil {
+		return bill, wrong
+	}
 	return bill, err
 }
 
