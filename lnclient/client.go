@@ -29,6 +29,7 @@ type Config struct {
 // Client speaks to one lnd node. It is safe for concurrent use and reconnects by itself.
 type Client struct {
 	network string
+	timeout time.Duration // of calls with one answer
 	conn    *grpc.ClientConn
 	tls     *watchedTLS
 	node    lnrpc.LightningClient
@@ -57,6 +58,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	return &Client{
 		network: cfg.Network,
+		timeout: callTimeout,
 		conn:    conn,
 		tls:     tls,
 		node:    lnrpc.NewLightningClient(conn),
@@ -80,7 +82,7 @@ type Info struct {
 
 // Info asks the node who it is. It never blocks longer than ten seconds.
 func (c *Client) Info(ctx context.Context) (Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	r, err := c.node.GetInfo(ctx, &lnrpc.GetInfoRequest{})
 	if err != nil {

@@ -26,7 +26,7 @@ type Decoded struct {
 	DescriptionHash    [32]byte
 	HasDescriptionHash bool
 	Expires            time.Time
-	FinalCLTV          uint64 // blocks
+	FinalCLTV          uint64 // blocks; 24 where the request names none, as lnd assumes
 	AMP                bool   // asks for an atomic multi-path payment, whose hash is not Hash
 }
 

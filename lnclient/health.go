@@ -11,7 +11,7 @@ import (
 // Ready asks the node whether it is ready for everything, and returns nil or a *Problem that says what is missing.
 // It needs no right of the macaroon.
 func (c *Client) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	r, err := c.state.GetState(ctx, &lnrpc.GetStateRequest{})
 	if err != nil {

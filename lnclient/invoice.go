@@ -33,7 +33,7 @@ func (c *Client) AddInvoice(ctx context.Context, in NewInvoice) (Invoice, error)
 	if in.Msat <= 0 || in.Expiry < time.Second {
 		return Invoice{}, newProblem(Other, fmt.Errorf("add invoice: %s for %s cannot be asked", in.Msat, in.Expiry))
 	}
-	call, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	r, err := c.node.AddInvoice(call, &lnrpc.Invoice{
 		ValueMsat:       int64(in.Msat),
@@ -54,7 +54,7 @@ func (c *Client) AddInvoice(ctx context.Context, in NewInvoice) (Invoice, error)
 // CancelInvoice makes the node turn payments of an open invoice down. Cancelling twice is no error; cancelling a
 // settled or an unknown invoice is.
 func (c *Client) CancelInvoice(ctx context.Context, hash units.PaymentHash) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if _, err := c.invoice.CancelInvoice(ctx, &invoicesrpc.CancelInvoiceMsg{PaymentHash: hash[:]}); err != nil {
 		return c.problem(ctx, "cancel invoice", err)
@@ -94,7 +94,7 @@ type InvoiceStatus struct {
 
 // LookupInvoice asks the node for one invoice. One that it does not know is Missing, not an error.
 func (c *Client) LookupInvoice(ctx context.Context, hash units.PaymentHash) (InvoiceStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	r, err := c.node.LookupInvoice(ctx, &lnrpc.PaymentHash{RHash: hash[:]})
 	if hasCode(err, codes.NotFound) {

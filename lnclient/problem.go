@@ -84,16 +84,27 @@ func (c *Client) problem(ctx context.Context, what string, err error) *Problem {
 	if kind == Unreachable && c.tls.refusedCert() {
 		kind = BadCert
 	}
-	if end := ctx.Err(); end != nil {
+	if end := ended(ctx, err); end != nil {
 		return newProblem(kind, fmt.Errorf("%s: %w: %w", what, end, err))
 	}
 	return newProblem(kind, fmt.Errorf("%s: %w", what, err))
 }
 
+// ended tells whether the context ended the call. The node counts the deadline too, and may be a moment early.
+func ended(ctx context.Context, err error) error {
+	if end := ctx.Err(); end != nil {
+		return end
+	}
+	if hasCode(err, codes.DeadlineExceeded) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 // streamProblem is problem for a wait that has no natural end: that it ended says nothing about the node.
 func (c *Client) streamProblem(ctx context.Context, what string, err error) *Problem {
 	p := c.problem(ctx, what, err)
-	if ctx.Err() != nil {
+	if ended(ctx, err) != nil {
 		p.Kind, p.Remedy = Other, ""
 	}
 	return p

@@ -177,7 +177,7 @@ func (c *Client) listSettled(ctx context.Context) ([]*lnrpc.Invoice, error) {
 }
 
 func (c *Client) listOnePage(ctx context.Context, offset uint64) (*lnrpc.ListInvoiceResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	r, err := c.node.ListInvoices(ctx, &lnrpc.ListInvoiceRequest{IndexOffset: offset, NumMaxInvoices: listPage})
 	if err != nil {

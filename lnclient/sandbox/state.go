@@ -153,7 +153,7 @@ func (s *state) cancel(r reference) error {
 // send records a payment and locks its amount on every channel of its route.
 func (s *state) send(r paymentRecord) error {
 	a, hash, err := s.find(r.Node, r.Hash)
-	if err != nil || !s.canHold(r.Hops) {
+	if err != nil || !s.canHold(r.Hops) || r.Reason == "" && len(r.Hops) == 0 {
 		return fmt.Errorf("payment %x: %w", []byte(r.Hash), errCorrupt)
 	}
 	for _, h := range r.Hops {
