@@ -88,10 +88,10 @@ func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func(
 		return p.carryGreeted(conn, remote)
 	}
 	l := legs{remote: remote, client: conn, addr: addrPort(remote.RemoteAddr()), initiator: true}
-	switch classify(first) {
-	case bitTorrent:
+	switch kind := classify(first); {
+	case kind == bitTorrent:
 		return p.carryBitTorrent(ctx, l)
-	case plain:
+	case kind == plain, len(first) == 0: // which can only listen
 		return p.tunnels.run(conn, remote, func() error { return tunnel(conn, remote, nil, nil) })
 	}
 	return p.carryHidden(ctx, l, nil)
@@ -121,18 +121,14 @@ func (p *Proxy) carryGreeted(conn, remote *net.TCPConn) error {
 	return p.tunnels.run(conn, remote, func() error {
 		back := make(chan error, 1)
 		go oneWay(conn, remote, nil, back)
-		there := make(chan error, 1)
-		first, err := peek(conn, classifyReply)
-		if err == nil && classifyReply(first) == hidden && p.desk.MayCharge() {
-			err = errEncrypted
-		}
-		if err != nil && len(first) > 0 {
+		if first, err := peek(conn, classifyReply); err == nil && classifyReply(first) == hidden && p.desk.MayCharge() {
 			conn.Close()
 			remote.Close()
-			there <- err
-		} else {
-			oneWay(remote, conn, nil, there)
+			<-back // it ends because of that
+			return errEncrypted
 		}
+		there := make(chan error, 1)
+		oneWay(remote, conn, nil, there)
 		return errors.Join(<-there, <-back)
 	})
 }

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func newAliases(t *testing.T, prefix, path string, c *clock) *aliases {
+	t.Helper()
+	a, err := openAliases(netip.MustParsePrefix(prefix), loopback("127.0.0.1"), path, c.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func mustTake(t *testing.T, a *aliases, remote string) netip.Addr {
+	t.Helper()
+	alias, err := a.take(loopback(remote))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alias
+}
+
+func TestAliasesAreDistinctAndSticky(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	path := filepath.Join(t.TempDir(), "aliases")
+	a := newAliases(t, "127.64.0.0/10", path, c)
+	seen := map[netip.Addr]string{}
+	for i := range 3000 {
+		remote := fmt.Sprintf("10.1.%d.%d", i/256, i%256)
+		alias := mustTake(t, a, remote)
+		if other, dup := seen[alias]; dup || !a.prefix.Contains(alias) {
+			t.Fatalf("%s got %s, as %s", remote, alias, other)
+		}
+		seen[alias] = remote
+	}
+	if mustTake(t, a, "::ffff:10.1.0.7") != mustTake(t, a, "10.1.0.7") {
+		t.Error("a mapped address got an alias of its own")
+	}
+	six := mustTake(t, a, "2001:db8::1")
+	if mustTake(t, a, "2001:db8::2") == six {
+		t.Error("two IPv6 peers share an alias")
+	}
+	// Without an orderly end: what was appended counts.
+	c.t = c.t.Add(time.Hour)
+	b := newAliases(t, "127.64.0.0/10", path, c)
+	for alias, remote := range seen {
+		if got := mustTake(t, b, remote); got != alias {
+			t.Fatalf("%s had %s, after a restart %s", remote, alias, got)
+		}
+	}
+	if fresh := mustTake(t, b, "10.9.9.9"); seen[fresh] != "" || fresh == six {
+		t.Errorf("%s was given again", fresh)
+	}
+	if err := b.close(); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestAliasesAreQuarantined(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	a := newAliases(t, "127.77.0.0/30", "", c)
+	first := mustTake(t, a, "1.0.0.1")
+	mustTake(t, a, "1.0.0.2")
+	mustTake(t, a, "1.0.0.3")
+	if _, err := a.take(loopback("1.0.0.4")); err != errNoAlias {
+		t.Fatalf("a fourth alias of three: %v", err)
+	}
+	a.give(loopback("1.0.0.1"))
+	c.t = c.t.Add(aliasQuarantine - time.Second)
+	if _, err := a.take(loopback("1.0.0.4")); err != errNoAlias {
+		t.Fatalf("in quarantine: %v", err)
+	}
+	c.t = c.t.Add(time.Second)
+	if got := mustTake(t, a, "1.0.0.4"); got != first {
+		t.Errorf("got %s, want %s", got, first)
+	}
+	if _, err := a.take(loopback("1.0.0.1")); err != errNoAlias {
+		t.Errorf("aliases in use were given away: %v", err)
+	}
+}
+
+func TestAliasesForgetTheOldest(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	a := newAliases(t, "127.64.0.0/10", "", c)
+	a.most = 10
+	seen := map[netip.Addr]bool{}
+	for i := range 100 {
+		remote := fmt.Sprintf("10.1.0.%d", i)
+		alias := mustTake(t, a, remote)
+		if seen[alias] {
+			t.Fatalf("%s was given twice", alias)
+		}
+		seen[alias] = true
+		a.give(loopback(remote))
+		c.t = c.t.Add(time.Second)
+	}
+	if len(a.remote) != 10 || len(a.taken) != 10 || a.byAge.Len() != 10 {
+		t.Errorf("%d, %d, %d remembered", len(a.remote), len(a.taken), a.byAge.Len())
+	}
+}
+
+func TestAliasFileWithNonsense(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "aliases")
+	text := "1.2.3.4 127.64.0.9 1000000000\n\x00\xff\n1.2.3.5 10.0.0.1 1\nx 127.64.0.1 1\n1.2.3.6 127.64.0.9 1000000001\n1.2.3.7 127.64.0.1"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := newAliases(t, "127.64.0.0/10", path, &clock{time.Unix(1e9+10, 0)})
+	if got := mustTake(t, a, "1.2.3.6"); got != loopback("127.64.0.9") {
+		t.Errorf("the later line gives %s", got)
+	}
+	if got := mustTake(t, a, "1.2.3.4"); got != loopback("127.64.0.10") {
+		t.Errorf("the earlier one now has %s", got)
+	}
+	if err := a.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAliasRange(t *testing.T) {
+	for _, p := range []string{"10.0.0.0/8", "::1/128", "126.0.0.0/7"} {
+		if _, err := openAliases(netip.MustParsePrefix(p), netip.Addr{}, "", time.Now); err == nil {
+			t.Errorf("%s was taken", p)
+		}
+	}
+	a, err := openAliases(netip.MustParsePrefix("127.0.0.0/30"), loopback("127.0.0.1"), "", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := mustTake(t, a, "1.1.1.1"); got == loopback("127.0.0.1") {
+			t.Error("the client's own address was given")
+		}
+	}
+}
+
+func TestClientSeesAnAliasPerRemote(t *testing.T) {
+	r := newRig(t, newDesk(Free, 0), func(c *Config) { c.AliasFile = filepath.Join(t.TempDir(), "aliases") })
+	from := map[string]netip.Addr{}
+	for _, ip := range []string{"127.0.9.1", "127.0.9.2", "127.0.9.1"} {
+		remote := r.dialFrom(ip)
+		remote.send(hand("x", true, false))
+		alias := addrPort(r.accept().RemoteAddr()).Addr()
+		if was, ok := from[ip]; ok && was != alias {
+			t.Errorf("%s came from %s, then from %s", ip, was, alias)
+		}
+		from[ip] = alias
+	}
+	if from["127.0.9.1"] == from["127.0.9.2"] || !netip.MustParsePrefix("127.64.0.0/10").Contains(from["127.0.9.1"]) {
+		t.Errorf("aliases %v", from)
+	}
+}
