@@ -93,13 +93,24 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	body, err := json.Marshal(st)
+	body, err := json.Marshal(withLists(st))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(append(body, '\n'))
+}
+
+// withLists makes empty lists of missing ones, so that a reader can always range over them.
+func withLists(st Status) Status {
+	if st.Sessions == nil {
+		st.Sessions = []Session{}
+	}
+	if st.Torrents == nil {
+		st.Torrents = []Torrent{}
+	}
+	return st
 }
 
 // ErrInUse says that another paygate answers on the socket.
