@@ -135,7 +135,7 @@ func runSandbox(ctx context.Context, w io.Writer, p sandboxPlan) (err error) {
 	if err != nil {
 		return err
 	}
-	views, err := writeCredentials(filepath.Join(dir, "credentials"), p.nodes, nodes)
+	views, err := bakeMacaroons(dir, p.nodes, nodes)
 	if err != nil {
 		return err
 	}
@@ -146,25 +146,19 @@ func runSandbox(ctx context.Context, w io.Writer, p sandboxPlan) (err error) {
 	return nil
 }
 
-// openNodes starts the nodes and gives each new one a channel to every other.
+// openNodes starts the nodes and sees to a channel between every two of them. Channels of an earlier run stay as they
+// are: OpenChannel finds them.
 func openNodes(network *sandbox.Network, p sandboxPlan) ([]*sandbox.Node, error) {
-	var nodes []*sandbox.Node
-	var fresh []bool
+	nodes := make([]*sandbox.Node, len(p.nodes))
 	for i, alias := range p.nodes {
 		n, err := network.AddNode(alias, p.listen(i))
 		if err != nil {
 			return nil, fmt.Errorf("start sandbox node %s: %w", alias, err)
 		}
-		local, remote := n.Balance()
-		nodes, fresh = append(nodes, n), append(fresh, local+remote == 0)
-	}
-	for j := range nodes {
-		for i := range j {
-			if !fresh[i] && !fresh[j] {
-				continue
-			}
-			if err := network.OpenChannel(nodes[i], nodes[j], p.capacity, p.capacity/2); err != nil {
-				return nil, fmt.Errorf("open channel from %s to %s: %w", p.nodes[i], p.nodes[j], err)
+		nodes[i] = n
+		for j, other := range nodes[:i] {
+			if err := network.OpenChannel(other, n, p.capacity, p.capacity/2); err != nil {
+				return nil, fmt.Errorf("open channel from %s to %s: %w", p.nodes[j], alias, err)
 			}
 		}
 	}

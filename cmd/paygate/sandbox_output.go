@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"paygate/lnclient"
 	"paygate/lnclient/sandbox"
 	"paygate/units"
 )
@@ -30,29 +31,26 @@ type sandboxView struct {
 	Nodes   []nodeView `json:"nodes"`
 }
 
-// writeCredentials puts each node's certificate and macaroon into files that a configuration can name.
-func writeCredentials(dir string, aliases []string, nodes []*sandbox.Node) ([]nodeView, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make credentials directory: %w", err)
-	}
+// bakeMacaroons writes, beside what each node puts into its directory, a macaroon that allows only what paygate does.
+func bakeMacaroons(dir string, aliases []string, nodes []*sandbox.Node) ([]nodeView, error) {
 	views := make([]nodeView, len(nodes))
 	for i, n := range nodes {
-		mac, err := hex.DecodeString(n.Macaroon().Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("read the macaroon of %s: %w", aliases[i], err)
-		}
 		local, remote := n.Balance()
-		v := nodeView{
+		views[i] = nodeView{
 			Alias: aliases[i], Address: n.Address(), Node: n.Key().String(), Local: local, Remote: remote,
-			TLSCert: filepath.Join(dir, aliases[i]+".cert"), Macaroon: filepath.Join(dir, aliases[i]+".macaroon"),
+			TLSCert: filepath.Join(dir, aliases[i], "tls.cert"), Macaroon: filepath.Join(dir, aliases[i], "paygate.macaroon"),
 		}
-		if err := replaceFile(v.TLSCert, n.TLSCert()); err != nil {
+		mac, err := n.Bake(append(lnclient.SellPermissions(), lnclient.BuyPermissions()...)...)
+		if err != nil {
+			return nil, fmt.Errorf("make a macaroon for %s: %w", aliases[i], err)
+		}
+		raw, err := hex.DecodeString(mac.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("make a macaroon for %s: %w", aliases[i], err)
+		}
+		if err := replaceFile(views[i].Macaroon, raw); err != nil {
 			return nil, err
 		}
-		if err := replaceFile(v.Macaroon, mac); err != nil {
-			return nil, err
-		}
-		views[i] = v
 	}
 	return views, nil
 }
@@ -61,10 +59,10 @@ func writeCredentials(dir string, aliases []string, nodes []*sandbox.Node) ([]no
 func replaceFile(path string, data []byte) error {
 	tmp := path + ".new"
 	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return fmt.Errorf("write credentials: %w", err)
+		return fmt.Errorf("write macaroon: %w", err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("write credentials: %w", err)
+		return fmt.Errorf("write macaroon: %w", err)
 	}
 	return nil
 }
@@ -79,13 +77,20 @@ func printSandbox(w io.Writer, p sandboxPlan, nodes []nodeView) error {
 
 func printNodes(w io.Writer, nodes []nodeView) {
 	fmt.Fprintf(w, "A Lightning network of %s, on this machine only. No real money.\n\n", count(len(nodes), "node"))
-	g := newGrid("name", "address", "node", ">can send", ">can receive")
+	g := newGrid("name", "address", ">can send", ">can receive", "node")
 	for _, n := range nodes {
-		g.row(n.Alias, n.Address, n.Node, n.Local.String(), n.Remote.String())
+		g.row(n.Alias, n.Address, n.Local.String(), n.Remote.String(), n.Node)
+	}
+	g.print(w, "  ")
+	fmt.Fprintln(w)
+	g = newGrid("name", "file", "path")
+	for _, n := range nodes {
+		g.row(n.Alias, "tls cert", n.TLSCert)
+		g.row("", "macaroon", n.Macaroon)
 	}
 	g.print(w, "  ")
 	for _, n := range nodes {
-		fmt.Fprintf(w, "\nFor the configuration of the %s:\n\n%s", n.Alias, snippet(n))
+		fmt.Fprintf(w, "\nFor the configuration of %s:\n\n%s", n.Alias, snippet(n))
 	}
 	fmt.Fprintln(w, "\nRunning until interrupted (Ctrl-C).")
 }

@@ -66,7 +66,7 @@ func lightningState(l admin.Lightning) string {
 
 func printTotals(w io.Writer, t admin.Totals) {
 	fmt.Fprintln(w)
-	g := newGrid("", ">bytes", ">free", ">paid", ">spent", ">credit left", ">fees", ">payments")
+	g := newGrid("", ">bytes", ">free", ">paid", ">used", ">credit left", ">fees", ">payments")
 	g.row("sold", t.SoldBytes.String(), t.SampleBytes.String(), t.Received.String(), t.Earned.String(), t.CreditOwed.String(), "", t.PaymentsIn)
 	g.row("bought", t.BoughtBytes.String(), t.FreeBytes.String(), t.Paid.String(), (t.Paid - t.CreditHeld).String(), t.CreditHeld.String(), t.Fees.String(), t.PaymentsOut)
 	g.print(w, "  ")
