@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"paygate/fault"
 	"paygate/ledger"
 	"paygate/policy"
 	"paygate/proxy/wire"
@@ -170,6 +171,8 @@ func (b *buyer) reconcile(ctx context.Context, theirs units.Msat) {
 		return
 	}
 	note := "the seller's books differ"
+	fault.Point(fault.ReconBefore)
+	defer fault.Point(fault.ReconAfter)
 	if err := b.c.desk.ledger.WriteOff(ctx, b.seller, b.c.link.InfoHash(), diff, note); err != nil {
 		b.c.log.Warn("cannot reconcile with the seller", zap.Error(err))
 		return
@@ -217,9 +220,11 @@ func (b *buyer) count(ctx context.Context) {
 	b.counted += int64(n)
 	free := min(n, b.freeLeft)
 	b.freeLeft -= free
+	fault.Point(fault.ReceiveBefore)
 	err := b.c.desk.ledger.Receive(ctx, ledger.Receipt{
 		Seller: b.seller, InfoHash: b.c.link.InfoHash(), Price: b.terms.Price, Bytes: n, Free: free,
 	})
+	fault.Point(fault.ReceiveAfter)
 	if err == nil {
 		err = b.reload(ctx)
 	}

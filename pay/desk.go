@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"paygate/config"
+	"paygate/fault"
 	"paygate/ledger"
 	"paygate/policy"
 	"paygate/proxy"
@@ -215,7 +216,9 @@ func (d *Desk) followSettlements(ctx context.Context) {
 
 // credit writes a settlement down, once, and tells the buyer's conversations.
 func (d *Desk) credit(ctx context.Context, s Settlement) error {
+	fault.Point(fault.SettleBefore)
 	c, fresh, err := d.ledger.Settle(ctx, ledger.Settlement{Hash: s.Hash, Msat: s.Msat, SettleIndex: s.Index, At: s.At})
+	fault.Point(fault.SettleAfter)
 	if err != nil {
 		return fmt.Errorf("credit a settled invoice: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"paygate/fault"
 	"paygate/ledger"
 	"paygate/policy"
 	"paygate/proxy/wire"
@@ -81,7 +82,10 @@ func (b *buyer) reserve(ctx context.Context, intent *ledger.Intent) error {
 		return err
 	}
 	intent.FeeLimit = policy.FeeLimit(intent.Msat, d.cfg.Buy.FeeMax, d.cfg.Buy.FeePercent, room)
-	return d.ledger.Reserve(ctx, *intent, d.caps)
+	fault.Point(fault.ReserveBefore)
+	err = d.ledger.Reserve(ctx, *intent, d.caps)
+	fault.Point(fault.ReserveAfter)
+	return err
 }
 
 // send queues the payment; the answer comes back to the conversation if it still lives.
@@ -134,17 +138,21 @@ func (b *buyer) paid(ctx context.Context, intent ledger.Intent, o Outcome, took 
 func (d *Desk) pay(ctx context.Context, j job) {
 	hash := j.intent.Hash
 	defer d.live.start(hash)()
+	fault.Point(fault.SentBefore)
 	if err := d.ledger.Sent(ctx, hash); err != nil {
 		out := Outcome{State: Failed, Reason: "it could not be journalled, so it was not sent: " + err.Error()}
 		d.close(ctx, j.intent, out)
 		j.done(out)
 		return
 	}
+	fault.Point(fault.SentAfter)
 	out, err := d.rail.Pay(ctx, Payment{Request: j.intent.Request, Hash: hash, FeeLimit: j.intent.FeeLimit})
 	if err != nil {
 		out = Outcome{State: Unresolved, Reason: err.Error()}
 	}
+	fault.Point(fault.PayAfter)
 	d.close(ctx, j.intent, out)
+	fault.Point(fault.CloseAfter)
 	j.done(out)
 }
 
@@ -224,7 +232,9 @@ func (d *Desk) resolvePayments(ctx context.Context) {
 func (d *Desk) resolve(ctx context.Context, p ledger.Purchase) {
 	ctx, cancel := context.WithTimeout(ctx, trackWait)
 	defer cancel()
+	fault.Point(fault.TrackBefore)
 	out, err := d.rail.Track(ctx, p.Hash)
+	fault.Point(fault.TrackAfter)
 	switch {
 	case err != nil || out.State == Unresolved:
 		return

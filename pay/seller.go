@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"paygate/config"
+	"paygate/fault"
 	"paygate/ledger"
 	"paygate/proxy/wire"
 	"paygate/units"
@@ -426,6 +427,7 @@ func (s *seller) issue(ctx context.Context, inv *ledger.Invoice) error {
 	d := s.c.desk
 	ctx, cancel := context.WithTimeout(ctx, invoiceWait)
 	defer cancel()
+	fault.Point(fault.IssueBefore)
 	made, err := d.rail.Issue(ctx, Order{
 		Msat:    inv.Msat,
 		Binding: wire.Binding(inv.Buyer, publicKey(d.keys.Seller()), inv.Buys, inv.Price),
@@ -433,8 +435,11 @@ func (s *seller) issue(ctx context.Context, inv *ledger.Invoice) error {
 	if err != nil {
 		return err
 	}
+	fault.Point(fault.IssueAfter)
 	inv.Hash, inv.Request, inv.Expires = made.Hash, made.Request, made.Expires
-	return d.ledger.AddInvoice(ctx, *inv)
+	err = d.ledger.AddInvoice(ctx, *inv)
+	fault.Point(fault.InvoiceAfter)
+	return err
 }
 
 func (s *seller) issued(inv ledger.Invoice, err error) {

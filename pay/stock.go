@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"paygate/fault"
 	"paygate/ledger"
 	"paygate/policy"
 	"paygate/units"
@@ -77,9 +78,11 @@ func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Pri
 		err = s.c.desk.ledger.UseSample(ctx, s.c.link.InfoHash(), s.subnet, n)
 	case sold:
 		var delta units.Msat
+		fault.Point(fault.ChargeBefore)
 		delta, s.balance, err = s.c.desk.ledger.Charge(ctx, ledger.Charge{
 			Buyer: s.buyer, InfoHash: s.c.link.InfoHash(), Price: price, Bytes: n,
 		})
+		fault.Point(fault.ChargeAfter)
 		s.earned += delta
 	}
 	if err != nil {
