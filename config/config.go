@@ -77,6 +77,8 @@ type Sell struct {
 	Rules            []SellRule
 	SampleTorrentDay units.Bytes // free samples per torrent and day; default 64 MiB
 	SampleDay        units.Bytes // free samples in all per day; default 256 MiB
+	OnLightningDown  string      // hold (default) or serve: what buyers get while our node is down
+	GraceBytes       units.Bytes // for serve: the most that is given away in one outage; default 256 MiB
 }
 
 // SellRule prices some torrents. Rules are tried in order; the first that matches wins.

@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 			Address: "127.0.0.1:10009", Network: "mainnet", PayTimeout: time.Minute, MaxParts: 1, CLTVLimit: 288, InvoiceTTL: time.Hour,
 		},
 		Sell: Sell{
-			SampleTorrentDay: 64 * units.MiB, SampleDay: 256 * units.MiB,
+			SampleTorrentDay: 64 * units.MiB, SampleDay: 256 * units.MiB, OnLightningDown: "hold", GraceBytes: 256 * units.MiB,
 			Rules: []SellRule{{
 				Name: "sell[0]", Line: 4, Any: true, Price: units.Price{Msat: 25 * units.Sat, Per: units.GiB}, Legacy: "sample",
 				Throttle: 64 * units.KiB, Rights: "own", When: "complete", Min: 10 * units.Sat, Max: 10_000 * units.Sat,
@@ -117,6 +117,8 @@ lightning:
 sell:
   sample_per_torrent_day: 1 MiB
   sample_per_day: 2 MiB
+  on_lightning_down: serve
+  serve_at_most: 3 MiB
   rules:
     - {name: mine, torrents: [`+hashA+`, `+hashB+`], price: 2000 msat per 256 KiB, sample: 1 MiB, legacy: throttle, throttle: 10 kB, rights: licensed, when: always, min: 5 sat, max: 6 sat}
     - {torrents: any, price: free}
@@ -144,7 +146,7 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 			InvoiceTTL: 20 * time.Minute, PrivateHint: true,
 		},
 		Sell: Sell{
-			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB,
+			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
 				{"mine", 24, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
 				{"sell[1]", 25, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},

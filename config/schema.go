@@ -86,6 +86,8 @@ func sellSchema(s *Sell) []option {
 	return []option{
 		{key: "sample_per_torrent_day", def: "64 MiB", set: size(&s.SampleTorrentDay)},
 		{key: "sample_per_day", def: "256 MiB", set: size(&s.SampleDay)},
+		{key: "on_lightning_down", def: "hold", set: oneOf(&s.OnLightningDown, "hold", "serve")},
+		{key: "serve_at_most", def: "256 MiB", set: size(&s.GraceBytes)},
 		{key: "rules", item: func(i, line int) ([]option, func()) {
 			r := &SellRule{Name: ruleName("sell", i), Line: line}
 			return sellRuleSchema(r), func() { s.Rules = append(s.Rules, *r) }

@@ -284,6 +284,10 @@ func (b *buyer) decide(ctx context.Context, now time.Time, f facts) {
 	if !b.introduced {
 		b.introduce()
 	}
+	if !b.c.desk.node.usable.Load() {
+		b.explain("lightning-down")
+		return
+	}
 	if b.ask != nil || b.paying || now.Before(b.notUntil) || !b.usable(now) {
 		return
 	}

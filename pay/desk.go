@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,7 +47,7 @@ type Desk struct {
 	buying  *policy.Buying
 	caps    ledger.Caps
 
-	node     atomic.Pointer[Identity]
+	node     node
 	leases   *leases
 	slots    *slots
 	crowd    *crowd
@@ -64,7 +63,6 @@ type Desk struct {
 const (
 	defaultUnpaidSlots = 8
 	defaultUnpaidPeers = 60
-	metaNode           = "node" // the ledger's note of our own node, so that peers can be greeted while it is away
 )
 
 // New returns a Desk. Nothing moves until Run.
@@ -78,14 +76,16 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	if cfg.UnpaidPeers == 0 {
 		cfg.UnpaidPeers = defaultUnpaidPeers
 	}
-	return &Desk{
+	d := &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log,
 		selling: policy.NewSelling(cfg.Sell), buying: policy.NewBuying(cfg.Buy),
 		caps:   ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
 		crowd:  &crowd{limit: cfg.UnpaidPeers},
 		leases: newLeases(), slots: &slots{free: cfg.UnpaidSlots}, book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
-	}, nil
+	}
+	d.node.grace.Store(int64(cfg.Sell.GraceBytes))
+	return d, nil
 }
 
 // Admit decides how a connection on a torrent is treated. See proxy.Desk.
@@ -125,7 +125,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { d.learnNode(ctx) })
+	wg.Go(func() { d.watchNode(ctx) })
 	if d.earns(ctx) {
 		wg.Go(func() { d.followSettlements(ctx) })
 	}
@@ -148,50 +148,6 @@ func (d *Desk) earns(ctx context.Context) bool {
 	}
 	index, err := d.ledger.SettleIndex(ctx)
 	return err == nil && index > 0
-}
-
-// recallNode reads who our node was when it was last seen.
-func (d *Desk) recallNode(ctx context.Context) error {
-	text, err := d.ledger.Meta(ctx, metaNode)
-	if err != nil {
-		return fmt.Errorf("read own node: %w", err)
-	}
-	if key, err := units.ParseNodeKey(text); err == nil {
-		d.node.CompareAndSwap(nil, &Identity{Node: key, Network: d.cfg.Network})
-	}
-	return nil
-}
-
-// learnNode asks the node who it is, until it has answered.
-func (d *Desk) learnNode(ctx context.Context) {
-	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
-		id, err := d.rail.Identity(ctx)
-		switch {
-		case err == nil && id.Network != d.cfg.Network:
-			d.log.Warn("the Lightning node is on another network than the configuration says; nothing is sold or bought",
-				zap.String("node_network", id.Network), zap.String("configured", d.cfg.Network))
-		case err == nil:
-			d.node.Store(&id)
-			if err := d.ledger.SetMeta(ctx, metaNode, id.Node.String()); err != nil && ctx.Err() == nil {
-				d.log.Warn("cannot note the own node", zap.Error(err))
-			}
-			d.wakeAll()
-			return
-		case ctx.Err() == nil:
-			d.log.Warn("the Lightning node does not answer; trying again", zap.Error(err), zap.Duration("in", wait))
-		}
-		if !sleep(ctx, wait) {
-			return
-		}
-	}
-}
-
-// identity returns our own node's, or false while it has never been seen.
-func (d *Desk) identity() (Identity, bool) {
-	if id := d.node.Load(); id != nil {
-		return *id, true
-	}
-	return Identity{}, false
 }
 
 // followSettlements credits what arrives, resuming where the ledger stopped.

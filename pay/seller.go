@@ -216,6 +216,9 @@ func (s *seller) restock(ctx context.Context, now time.Time, f facts, dirty bool
 	if s.stock.trade(ctx, s.rule.When) || s.trickled {
 		s.trickled, grown = false, true
 	}
+	if s.c.spoken && s.c.avail.Load() < block && s.stock.indulge(ctx) {
+		grown = true
+	}
 	if s.stock.buyer.IsZero() {
 		return grown
 	}
@@ -257,7 +260,7 @@ func (s *seller) move(ctx context.Context, now time.Time, f facts, grown bool) {
 
 func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 	switch {
-	case funded && f.remoteInterested && (s.stock.left(sold, bartered, throttled) > 0 || s.takeSlot(now)):
+	case funded && f.remoteInterested && (s.stock.left(sold, bartered, throttled, indulged) > 0 || s.takeSlot(now)):
 		s.mode = opened
 		s.heldSince = time.Time{}
 		s.c.box.fed()
@@ -276,7 +279,7 @@ func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 }
 
 func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown bool) {
-	if s.slot && s.stock.left(sold, bartered) > 0 {
+	if s.slot && s.stock.left(sold, bartered, indulged) > 0 {
 		s.giveSlot(time.Time{})
 	}
 	overstays := s.slot && now.Sub(s.slotSince) >= slotTime

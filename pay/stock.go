@@ -19,6 +19,7 @@ const (
 	given     kind = iota // free sample
 	throttled             // free, at a trickle
 	bartered              // against bytes that came from this peer
+	indulged              // free, because our node is down and the owner would rather serve than hold
 	sold                  // against credit
 )
 
@@ -155,6 +156,24 @@ func (s *stock) trade(ctx context.Context, when string) (grown bool) {
 	s.traded += int64(n)
 	s.settle(ctx)
 	grown = s.replace(bartered, []batch{{kind: bartered, bytes: min(maxBarter, s.left(bartered)+n)}})
+	s.freeFirst()
+	return grown
+}
+
+// indulgence is how much one session is given at a time while the node is down.
+const indulgence = 4 * units.MiB
+
+// indulge serves on while nobody can pay, as far as the owner goes along.
+func (s *stock) indulge(ctx context.Context) (grown bool) {
+	if s.left(indulged) > indulgence/2 {
+		return false
+	}
+	got := s.c.desk.indulge(int64(indulgence))
+	if got == 0 {
+		return false
+	}
+	s.settle(ctx)
+	grown = s.replace(indulged, []batch{{kind: indulged, bytes: s.left(indulged) + units.Bytes(got)}})
 	s.freeFirst()
 	return grown
 }
