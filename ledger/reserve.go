@@ -89,10 +89,10 @@ func usage(ctx context.Context, q querier, at clock, ih units.InfoHash) (u used,
 
 // fits returns *OverCap for the first cap that wanted more would exceed.
 func (u used) fits(c Caps, wanted units.Msat) error {
-	for _, cap := range u.against(c) {
-		if cap.Used > cap.Limit || wanted > cap.Limit-cap.Used {
-			cap.Wanted = wanted
-			return &cap
+	for _, o := range u.against(c) {
+		if o.Used > o.Limit || wanted > o.Limit-o.Used {
+			o.Wanted = wanted
+			return &o
 		}
 	}
 	return nil

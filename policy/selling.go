@@ -58,10 +58,10 @@ func (s *Selling) SampleLeft(rule config.SellRule, used Used) units.Bytes {
 
 // Lease returns how much of a buyer's balance one connection may serve on before it must ask again: at most one
 // purchase, which is the latest one or, before the first, the largest that is sold. It is never negative and never
-// above the balance or max.
-func Lease(balance, lastPurchase, max units.Msat) units.Msat {
-	if lastPurchase <= 0 || lastPurchase > max {
-		lastPurchase = max
+// above the balance or the largest purchase.
+func Lease(balance, lastPurchase, largest units.Msat) units.Msat {
+	if lastPurchase <= 0 || lastPurchase > largest {
+		lastPurchase = largest
 	}
 	return clamp(balance, 0, lastPurchase)
 }
