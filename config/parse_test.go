@@ -148,12 +148,12 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 		Sell: Sell{
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
-				{"mine", 24, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
-				{"sell[1]", 25, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},
+				{"mine", 26, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
+				{"sell[1]", 27, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{"b", 26, true, nil, units.Price{Msat: 1000, Per: units.MiB}}},
+			Rules:      []BuyRule{{"b", 28, true, nil, units.Price{Msat: 1000, Per: units.MiB}}},
 			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
 		},
 	}
