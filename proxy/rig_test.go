@@ -237,7 +237,10 @@ func (d *fakeDesk) Admit(units.InfoHash) Treatment { return d.treat }
 func (d *fakeDesk) MayCharge() bool                { return d.charge }
 
 func (d *fakeDesk) Open(s *Session) Conversation {
-	c := &fakeConv{s: s, events: make(chan Event, 100000), messages: make(chan string, 1000), silent: d.silent}
+	c := &fakeConv{s: s, silent: d.silent}
+	if !d.silent {
+		c.events, c.messages = make(chan Event, 10000), make(chan string, 1000)
+	}
 	c.credit.Store(d.credit)
 	d.convs <- c
 	return c

@@ -1,0 +1,6 @@
+//go:build race
+
+package proxy
+
+// raceDetector says that memory cannot be measured.
+const raceDetector = true
