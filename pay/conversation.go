@@ -65,7 +65,7 @@ type conversation struct {
 	mute     bool      // no payments with this peer any more
 	released bool      // nothing to do: the session is a blind copy
 	since    time.Time // the first sign of life, from which the legacy wait counts
-	flood    floodLimit
+	flood    bucket
 	seller   *seller
 	buyer    *buyer
 	shown    shown
@@ -77,7 +77,7 @@ func fillNonce(n *[16]byte) { _, _ = rand.Read(n[:]) } // crypto/rand.Read never
 
 func (d *Desk) open(link Link) *conversation {
 	c := &conversation{
-		meter: newMeter(), desk: d, link: link, advert: d.newAdvert(), results: make(chan func()),
+		meter: newMeter(), desk: d, link: link, flood: newFloodLimit(), advert: d.newAdvert(), results: make(chan func()),
 		log: d.log.With(zap.Uint64("session", link.ID()), zap.Stringer("info_hash", link.InfoHash())),
 	}
 	c.dict = c.advert.Encode()

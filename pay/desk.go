@@ -51,6 +51,7 @@ type Desk struct {
 	leases   *leases
 	slots    *slots
 	crowd    *crowd
+	quota    *quota
 	book     *book
 	payTimes slowEnd
 	jobs     chan job
@@ -79,8 +80,8 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	d := &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log,
 		selling: policy.NewSelling(cfg.Sell), buying: policy.NewBuying(cfg.Buy),
-		caps:   ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
-		crowd:  &crowd{limit: cfg.UnpaidPeers},
+		caps:  ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
+		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(),
 		leases: newLeases(), slots: &slots{free: cfg.UnpaidSlots}, book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}

@@ -6,31 +6,31 @@ import (
 	"time"
 )
 
-// floodLimit bounds the messages of one peer. The protocol allows one a second on average and bursts of ten; a
-// receiver forgives four times as much before it stops talking about money.
-type floodLimit struct {
-	tokens float64
-	last   time.Time
+// bucket allows bursts and a steady rate.
+type bucket struct {
+	burst, rate float64 // events, and events a second
+	used        float64
+	last        time.Time
 }
 
-const (
-	floodBurst = 40
-	floodRate  = 4.0
-)
-
-func (f *floodLimit) allow(now time.Time) bool {
-	if f.last.IsZero() {
-		f.tokens = floodBurst
-	} else {
-		f.tokens = min(floodBurst, f.tokens+now.Sub(f.last).Seconds()*floodRate)
-	}
-	f.last = now
-	if f.tokens < 1 {
+func (b *bucket) allow(now time.Time) bool {
+	b.used = max(0, b.used-now.Sub(b.last).Seconds()*b.rate)
+	b.last = now
+	if b.used > b.burst-1 {
 		return false
 	}
-	f.tokens--
+	b.used++
 	return true
 }
+
+// undo gives one event back.
+func (b *bucket) undo() { b.used = max(0, b.used-1) }
+
+// newFloodLimit bounds the messages of one peer. The protocol allows one a second on average and bursts of ten; a
+// receiver forgives four times as much before it stops talking about money.
+func newFloodLimit() bucket { return bucket{burst: floodBurst, rate: 4} }
+
+const floodBurst = 40
 
 // speed measures how fast bytes come while they come: intervals without any (stalls) do not count.
 type speed struct {

@@ -6,7 +6,7 @@ import (
 )
 
 func TestFloodLimitForgivesBurstsOnly(t *testing.T) {
-	var f floodLimit
+	f := newFloodLimit()
 	now := time.Unix(1_800_000_000, 0)
 	for i := range floodBurst {
 		if !f.allow(now) {
@@ -19,7 +19,7 @@ func TestFloodLimitForgivesBurstsOnly(t *testing.T) {
 	if !f.allow(now.Add(time.Second)) {
 		t.Error("a message after a second's rest was refused")
 	}
-	var steady floodLimit
+	steady := newFloodLimit()
 	for i := range 1000 {
 		if now = now.Add(time.Second); !steady.allow(now) {
 			t.Fatalf("message %d at one a second was refused", i)

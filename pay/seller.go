@@ -23,6 +23,7 @@ const (
 	settleEvery  = time.Second
 	invoiceWait  = 10 * time.Second // for our own node to make an invoice
 	termsTTL     = 3600             // seconds
+	quotaTTL     = 60               // seconds a buyer waits that had too many invoices made
 	retryTTL     = 5                // seconds a buyer is asked to wait when our node is away
 	block        = 16 << 10         // what every client asks for at once (BEP 3 in practice)
 	lowWaterPart = 2                // lease anew when half is used up
@@ -242,6 +243,7 @@ func (s *seller) paid(ctx context.Context) {
 	if err != nil || found && open.Hash == s.invoice.Hash {
 		return
 	}
+	s.c.desk.quota.paid(s.stock.subnet)
 	s.invoice = nil
 	s.giveSlot(time.Time{})
 	s.tell(wire.GateOpen)
@@ -411,6 +413,10 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 	}
 	if s.invoice != nil && now.Before(s.invoice.Expires.Add(-2*time.Minute)) {
 		s.handOver() // one is open at a time
+		return
+	}
+	if !s.c.desk.quota.allow(s.stock.subnet, now) {
+		s.decline(wire.NoStrangerLimit, quotaTTL)
 		return
 	}
 	buys := s.rule.Price.Buys(s.ask.Amt)
