@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"time"
 
 	"paygate/units"
 )
@@ -61,4 +63,25 @@ func (l *Ledger) OpenInvoice(ctx context.Context, buyer units.PeerKey, ih units.
 		return Invoice{}, false, err
 	}
 	return i, true, nil
+}
+
+// lateSettlement is how long after its expiry an invoice is still looked after: a payment that was accepted just
+// before it may settle a little later.
+const lateSettlement = 24 * time.Hour
+
+// UnsettledInvoices returns the invoices that may still settle, newest first, at most limit. Ask the node about each
+// where its stream of settlements cannot be relied on.
+func (l *Ledger) UnsettledInvoices(ctx context.Context, limit int) (list []Invoice, err error) {
+	since := l.clock().ms - lateSettlement.Milliseconds()
+	err = l.read(ctx, "list unsettled invoices", func(ctx context.Context, q querier) error {
+		list, err = all(ctx, q, scanInvoice, `SELECT hash, buyer, info_hash, price_msat, price_per, buys, msat, purpose,
+			request, expires FROM invoices WHERE settled = 0 AND expires > ? ORDER BY id DESC LIMIT ?`, since, max(limit, 0))
+		return err
+	})
+	return list, err
+}
+
+func scanInvoice(r *sql.Rows, i *Invoice) error {
+	return r.Scan(hexColumn(i.Hash[:]), hexColumn(i.Buyer[:]), hexColumn(i.InfoHash[:]), &i.Price.Msat, &i.Price.Per,
+		&i.Buys, &i.Msat, &i.For, &i.Request, timeColumn{&i.Expires})
 }

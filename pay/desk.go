@@ -20,7 +20,8 @@ import (
 
 // Config is what the owner decided.
 type Config struct {
-	Network     string // of the Lightning node; told to peers, checked in invoices
+	Network     string        // of the Lightning node; told to peers, checked in invoices
+	InvoiceTTL  time.Duration // how long the Rail lets an invoice live
 	Sell        config.Sell
 	Buy         config.Buy
 	UnpaidSlots int // unpaid peers shown to the client at once; 0 is 8
@@ -129,6 +130,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	wg.Go(func() { d.watchNode(ctx) })
 	if d.earns(ctx) {
 		wg.Go(func() { d.followSettlements(ctx) })
+		wg.Go(func() { d.sweepInvoices(ctx) })
 	}
 	wg.Go(func() { d.resolvePayments(ctx) })
 	for {

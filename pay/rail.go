@@ -19,7 +19,9 @@ type Rail interface {
 // Receiver is the earning half of a Rail.
 type Receiver interface {
 	Issue(ctx context.Context, o Order) (Issued, error)
-	// Lookup returns the settlement of one of our own invoices, and false while it has none.
+	// Cancel makes an open invoice unpayable; ErrGone if it is not open.
+	Cancel(ctx context.Context, hash units.PaymentHash) error
+	// Lookup returns the settlement of one of our own invoices, false while it has none, and ErrGone if it never will.
 	Lookup(ctx context.Context, hash units.PaymentHash) (Settlement, bool, error)
 	// Settlements calls fn for every invoice settled after the given index, in order, until the stream or fn fails.
 	Settlements(ctx context.Context, after uint64, fn func(Settlement) error) error

@@ -23,15 +23,17 @@ import (
 
 // bank is a Lightning network of two nodes with one channel of endless capacity, on the clock of the test.
 type bank struct {
-	mu       sync.Mutex
-	latency  time.Duration
-	down     bool
-	outcome  func(Payment) (Outcome, error) // scripted; nil pays
-	invoices map[units.PaymentHash]*bankInvoice
-	settled  []Settlement
-	changed  chan struct{}
-	pays     int
-	sent     units.Msat
+	mu        sync.Mutex
+	latency   time.Duration
+	down      bool
+	outcome   func(Payment) (Outcome, error) // scripted; nil pays
+	invoices  map[units.PaymentHash]*bankInvoice
+	settled   []Settlement
+	changed   chan struct{}
+	pays      int
+	cancelled int
+	deaf      bool // the stream of settlements tells nothing
+	sent      units.Msat
 }
 
 type bankInvoice struct {
@@ -87,14 +89,28 @@ func (a account) Lookup(_ context.Context, h units.PaymentHash) (Settlement, boo
 			return s, true, nil
 		}
 	}
+	if a.invoices[h] == nil {
+		return Settlement{}, false, ErrGone
+	}
 	return Settlement{}, false, nil
+}
+
+func (a account) Cancel(_ context.Context, h units.PaymentHash) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if inv := a.invoices[h]; inv == nil || inv.paid {
+		return ErrGone
+	}
+	delete(a.invoices, h)
+	a.cancelled++
+	return nil
 }
 
 func (a account) Settlements(ctx context.Context, after uint64, fn func(Settlement) error) error {
 	for {
 		a.mu.Lock()
 		var fresh []Settlement
-		if !a.down {
+		if !a.down && !a.deaf {
 			fresh = append(fresh, a.settled[min(int(after), len(a.settled)):]...)
 		}
 		changed := a.changed
@@ -285,7 +301,7 @@ func newSim(t *testing.T, bank *bank, sell config.Sell, buy config.Buy) *sim {
 
 func (s *sim) openSeller() {
 	s.sellerL = openLedger(s.t, filepath.Join(s.dir, "seller.sqlite"))
-	s.seller = newDesk(s.t, Config{Network: "regtest", Sell: s.sell}, s.sellerL, s.bank.node(1), filepath.Join(s.dir, "seller.key"))
+	s.seller = newDesk(s.t, Config{Network: "regtest", Sell: s.sell, InvoiceTTL: time.Hour}, s.sellerL, s.bank.node(1), filepath.Join(s.dir, "seller.key"))
 }
 
 func (s *sim) openBuyer() {

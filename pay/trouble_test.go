@@ -218,3 +218,33 @@ func TestTamperedMessagesMoveNoMoney(t *testing.T) {
 		})
 	}
 }
+
+func TestSettlementsAreFoundWithoutTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		bank := newBank(70 * time.Millisecond)
+		bank.deaf = true
+		paidTransfer(t, newSim(t, bank, sell, buy))
+	})
+}
+
+func TestUnusedInvoicesAreCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.tamper = func(b []byte) []byte {
+			if m, err := wire.ParseMessage(b); err == nil && m.Type() == "invoice" {
+				return nil // the buyer never sees it
+			}
+			return b
+		}
+		s.start()
+		s.transfer(30 * time.Minute)
+		s.close()
+		if s.bank.cancelled == 0 || len(s.bank.invoices) > 1 {
+			t.Errorf("%d invoices were cancelled, %d are left", s.bank.cancelled, len(s.bank.invoices))
+		}
+	})
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"paygate/config"
 	"paygate/lnclient"
@@ -18,10 +19,19 @@ type lndRail struct {
 
 func (r lndRail) Identity(ctx context.Context) (pay.Identity, error) {
 	if err := r.client.Ready(ctx); err != nil {
-		return pay.Identity{}, err
+		return pay.Identity{}, withRemedy(err)
 	}
 	info, err := r.client.Info(ctx)
-	return pay.Identity{Node: info.Node, Network: info.Network}, err
+	return pay.Identity{Node: info.Node, Network: info.Network}, withRemedy(err)
+}
+
+// withRemedy puts what the owner can do into the error's words.
+func withRemedy(err error) error {
+	var p *lnclient.Problem
+	if errors.As(err, &p) && p.Remedy != "" {
+		return fmt.Errorf("%w; %s", err, p.Remedy)
+	}
+	return err
 }
 
 func (r lndRail) Issue(ctx context.Context, o pay.Order) (pay.Issued, error) {
@@ -33,10 +43,25 @@ func (r lndRail) Issue(ctx context.Context, o pay.Order) (pay.Issued, error) {
 
 func (r lndRail) Lookup(ctx context.Context, hash units.PaymentHash) (pay.Settlement, bool, error) {
 	st, err := r.client.LookupInvoice(ctx, hash)
+	if err == nil && (st.State == lnclient.Canceled || st.State == lnclient.Missing) {
+		err = pay.ErrGone
+	}
 	if err != nil || st.State != lnclient.Settled {
 		return pay.Settlement{}, false, err
 	}
 	return pay.Settlement{Hash: hash, Msat: st.Msat, Index: st.SettleIndex, At: st.SettledAt}, true, nil
+}
+
+// Cancel looks first, so that it never has to guess what lnd's refusal means.
+func (r lndRail) Cancel(ctx context.Context, hash units.PaymentHash) error {
+	st, err := r.client.LookupInvoice(ctx, hash)
+	if err != nil {
+		return err
+	}
+	if st.State != lnclient.Open {
+		return pay.ErrGone
+	}
+	return r.client.CancelInvoice(ctx, hash)
 }
 
 func (r lndRail) Settlements(ctx context.Context, after uint64, fn func(pay.Settlement) error) error {

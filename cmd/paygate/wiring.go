@@ -68,7 +68,7 @@ func (s *sidecar) openDesk() error {
 		deps.Rail = lndRail{client: s.node, cfg: ln}
 	}
 	s.desk, err = pay.New(pay.Config{
-		Network: ln.Network, Sell: s.cfg.Sell, Buy: s.cfg.Buy,
+		Network: ln.Network, InvoiceTTL: ln.InvoiceTTL, Sell: s.cfg.Sell, Buy: s.cfg.Buy,
 		UnpaidSlots: s.cfg.Limits.UnpaidSlots, UnpaidPeers: s.cfg.Limits.UnpaidPeers,
 	}, deps)
 	return err
