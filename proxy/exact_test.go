@@ -175,6 +175,8 @@ func TestInjectorNeverWaits(t *testing.T) {
 	remote.send(ext(0, "d1:md6:pg_payi250eee"))
 	remote.frame()
 	conv.await(t, RemoteHello)
+	eventually(t, "Send to work", func() bool { return conv.s.Send(0, nil) == nil })
+	remote.frame()
 	payload := bytes.Repeat([]byte("x"), 4000)
 	sent := 0
 	var err error

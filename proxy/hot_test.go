@@ -103,6 +103,9 @@ func TestRelayStepDoesNotAllocate(t *testing.T) {
 }
 
 func TestReadingDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("under the race detector a sync.Pool forgets on purpose")
+	}
 	s, remote, client := bareSession(t, newDesk(Watched, 0))
 	discard(client)
 	have := append(msg(4, 0, 0, 0, 1), msg(4, 0, 0, 0, 1)[:3]...) // and a part, which is carried
@@ -128,7 +131,7 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 		}
 	}
 	step()
-	if n := testing.AllocsPerRun(200, step); n > 0.1 { // a collection may empty the pool
+	if n := testing.AllocsPerRun(200, step); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

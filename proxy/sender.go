@@ -209,16 +209,19 @@ func (s *sender) keepalive(frame []byte) {
 // tryEnd refuses injections from now on, so that raw bytes may follow, unless some wait for a frame boundary.
 func (s *sender) tryEnd() (bool, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var err error
 	if !s.mid {
-		if _, err := s.drain(true); err != nil {
-			return false, err
-		}
+		_, err = s.drain(true)
 	}
 	s.qmu.Lock()
-	defer s.qmu.Unlock()
-	s.ended = len(s.queue) == 0
-	return s.ended, nil
+	s.ended = err == nil && len(s.queue) == 0
+	ended := s.ended
+	s.qmu.Unlock()
+	s.mu.Unlock()
+	if !ended && err == nil {
+		s.kick()
+	}
+	return ended, err
 }
 
 // closeWrite sends what waits, then ends the stream.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,15 +13,27 @@ import (
 )
 
 // tape is an injector that keeps what is put.
-type tape struct{ bytes.Buffer }
+type tape struct {
+	mu  sync.Mutex
+	buf []byte
+}
 
-func (p *tape) put(b []byte) error { p.Write(b); return nil }
-func (p *tape) kick()              {}
+func (p *tape) put(b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buf = append(p.buf, b...)
+	return nil
+}
+
+func (p *tape) kick() {}
 
 // take returns what was put since the last call.
 func (p *tape) take() []byte {
-	defer p.Reset()
-	return bytes.Clone(p.Bytes())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.buf
+	p.buf = nil
+	return b
 }
 
 type bench struct {
@@ -51,8 +64,8 @@ func openedBench(credit int64) *bench {
 	b.take(remoteInterest)
 	b.take(clientUnchoke)
 	b.open()
-	b.toRemote.Reset()
-	b.toClient.Reset()
+	b.toRemote.take()
+	b.toClient.take()
 	return b
 }
 
