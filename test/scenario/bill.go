@@ -23,9 +23,10 @@ type Bill struct {
 	Payments      int        // settled at the seller's Lightning node
 }
 
-// Bill asks both paygates and both Lightning nodes, until they agree with each other or settleTimeout has passed; the
-// error then names every equality that does not hold. A Lightning outage or killed paygate must be over by then.
-func (p *Pair) Bill(ctx context.Context) (Bill, error) {
+// Bill asks both paygates and both Lightning nodes, until at least so many bytes have been served and all agree with
+// each other, or settleTimeout has passed; the error then names every equality that does not hold. Both paygates must
+// be running.
+func (p *Pair) Bill(ctx context.Context, served units.Bytes) (Bill, error) {
 	var bill Bill
 	wrong := errors.New("nobody was asked")
 	waiting, cancel := context.WithTimeout(ctx, settleTimeout)
@@ -36,6 +37,9 @@ func (p *Pair) Bill(ctx context.Context) (Bill, error) {
 			return err
 		}
 		bill, wrong = now, now.Check()
+		if n := now.Seller.SoldBytes + now.Seller.SampleBytes; n < served {
+			wrong = errors.Join(wrong, fmt.Errorf("%d bytes served: want at least %d", n, served))
+		}
 		return wrong
 	})
 	if err != nil && wrong != nil {

@@ -244,8 +244,12 @@ func (p *Pair) Download(ctx context.Context) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// Verify checks the SHA-256 of every downloaded file.
-func (p *Pair) Verify() error { return p.Site.Torrent.Verify(p.downloadDir()) }
+// Verify checks the SHA-256 of every downloaded file. A client may take a moment to give the files their names.
+func (p *Pair) Verify(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	return process.Poll(ctx, time.Second, func() error { return p.Site.Torrent.Verify(p.downloadDir()) })
+}
 
 // Discard removes what was downloaded.
 func (p *Pair) Discard() error { return os.RemoveAll(p.downloadDir()) }
