@@ -166,8 +166,11 @@ func (b *buyer) heardState(ctx context.Context, now time.Time, m wire.State, rec
 
 // reconcile adopts the seller's balance.
 func (b *buyer) reconcile(ctx context.Context, theirs units.Msat) {
-	diff := b.purse.Balance - theirs
-	if diff >= -1 && diff <= 1 { // rounding
+	if theirs < 0 && b.purse.Balance <= 0 {
+		return // a few blocks came without credit; the next purchase pays for them
+	}
+	diff := b.purse.Balance - max(theirs, 0)
+	if diff >= -1 && diff <= 1 {             // rounding
 		return
 	}
 	note := "the seller's books differ"
@@ -334,7 +337,7 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 		b.watch(want)
 		return
 	}
-	if ok, why := b.exposed(ctx); !ok {
+	if ok, why := b.exposed(ctx, want); !ok {
 		b.held(now, why)
 		return
 	}
@@ -395,12 +398,13 @@ func (b *buyer) held(now time.Time, why string) {
 }
 
 // exposed holds a purchase against the bounds of what may be lost.
-func (b *buyer) exposed(ctx context.Context) (bool, string) {
+func (b *buyer) exposed(ctx context.Context, w policy.Want) (bool, string) {
 	e, err := b.c.desk.exposure(ctx, b)
 	if err != nil {
 		b.c.log.Warn("what is at stake cannot be read, so nothing is bought", zap.Error(err))
 		return false, wire.NoOverBudget
 	}
+	e.Smallest = policy.Smallest(w)
 	return policy.MayPaySeller(e)
 }
 

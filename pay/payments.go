@@ -261,7 +261,7 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 	e := policy.Exposure{
 		Proven: d.book.proven(b.seller), Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.last,
 		Max: d.cfg.Buy.Max, Cap: d.caps.Torrent, DayCap: d.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
-		Smallest: max(d.cfg.Buy.Min, b.terms.Min), Price: b.terms.Price, Left: -1, Unresolved: len(open),
+		Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}
 	for _, p := range open {
 		if !d.book.proven(p.Seller) {
