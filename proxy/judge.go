@@ -48,12 +48,12 @@ func (s *Session) judgeGated(frame *wire.Frame) (verdict, error) {
 
 // judgeExtended takes out what is meant for us. Nothing with an id of ours may ever reach the client.
 func (s *Session) judgeExtended(frame *wire.Frame) verdict {
-	dialect, ours := s.dialect(frame.Ext)
-	if !ours {
+	_, ours := s.dialect(frame.Ext)
+	switch {
+	case !ours:
 		return s.unlessMute()
-	}
-	if frame.Start && frame.End {
-		s.conv.Message(dialect, frame.Payload())
+	case frame.Start && frame.End:
+		return apart // so that the gate has heard of all pieces before it
 	}
 	return drop
 }
@@ -145,6 +145,10 @@ func (s *Session) apart(f *flow, frame *wire.Frame) ([]byte, error) {
 	switch frame.Kind {
 	case wire.ExtendedHandshake:
 		return s.rewriteHello(f, frame), nil
+	case wire.Extended:
+		if dialect, ours := s.dialect(frame.Ext); ours {
+			s.conv.Message(dialect, frame.Payload())
+		}
 	case wire.Interested:
 		s.gate.take(remoteInterest)
 	case wire.NotInterested:

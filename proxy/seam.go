@@ -29,7 +29,9 @@ type Desk interface {
 }
 
 // Gate decides about bytes. Its methods run in the relay loops, once per block: they must not block, allocate,
-// log or take a lock that another session can hold.
+// log or take a lock that another session can hold. They are called with a lock of the session held, from both loops and
+// from Session.Open and Resume: so they must call no method of the Session, and no lock that they take may be held while
+// one is called.
 type Gate interface {
 	// Request reserves n payload bytes that the remote peer asks of our client. False means: hold the request,
 	// and ask again after Session.Resume.
@@ -41,8 +43,9 @@ type Gate interface {
 	Moved(n int, out, reserved bool)
 }
 
-// Conversation is one session's talk about money. Notify and Message are called from the relay loops in order,
-// and must return at once.
+// Conversation is one session's talk about money. Notify and Message are called from the relay loops and must return at
+// once; the two loops may call at the same time, each in the order of its stream. The Session's methods but for the
+// plain getters work once Desk.Open has returned.
 type Conversation interface {
 	Gate
 	// Adverts are the extension names to offer to the remote peer: `m[Name] = id` and, unless Dict is nil, a
@@ -53,7 +56,8 @@ type Conversation interface {
 	// Adverts). The slice is valid only during the call.
 	Message(dialect int, payload []byte)
 	// Run talks until ctx ends. The session calls it in a goroutine of its own and waits for it; the context ends
-	// when the session does.
+	// when the session does, after the last byte was told to the Gate. Run begins when both peers have said their
+	// whole BitTorrent handshake. If that never happens it is called all the same, once, with a context that ends soon.
 	Run(ctx context.Context)
 }
 
