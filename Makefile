@@ -1,0 +1,113 @@
+# paygate: what can be made. `make` alone tells.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+CACHE := $(CURDIR)/.cache
+TOOLS := $(CACHE)/bin
+SKIPPED := $(CACHE)/skipped
+
+# Tools, at the exact versions that the project is held to.
+GOLANGCI_LINT := golangci-lint@v2.9.0
+STATICCHECK := staticcheck@v0.7.0
+GOFUMPT := gofumpt@v0.9.2
+
+# Options of `make demo`: see `go run ./test/demo -h`.
+export SELLER BUYER SIZE SAMPLE RATE PRICE LATENCY LIGHTNING KEEP
+
+FUZZTIME ?= 20s
+E2E ?= .
+# Scenarios that may run at once. They wait more than they work.
+PARALLEL ?= 3
+
+# The race detector needs a C compiler; everything else does without one.
+RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo
+	@echo 'make demo takes SELLER= and BUYER= (qbittorrent, transmission, anacrolix), SIZE=, PRICE=, LATENCY=, RATE=, SAMPLE=.'
+	@echo 'make e2e takes E2E= (a pattern of scenario names) and PARALLEL=. make fuzz takes FUZZTIME=.'
+
+.PHONY: build
+build: ## Build bin/paygate
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/paygate
+
+.PHONY: demo
+demo: clients ## Watch one client buy a file from another (no real money)
+	@$(GO) run ./test/demo
+
+.PHONY: test
+test: ## Everything: lint, unit tests with race detector and fuzz corpora, real clients end to end
+	@mkdir -p $(CACHE) && : >$(SKIPPED)
+	@failed=(); \
+	for part in lint unit e2e; do \
+		echo "== $$part"; \
+		$(MAKE) $$part || failed+=("$$part"); \
+	done; \
+	echo; \
+	if [ -s $(SKIPPED) ]; then echo 'Skipped, with the reason:'; sed 's/^/  /' $(SKIPPED); else echo 'Skipped: nothing.'; fi; \
+	if [ $${#failed[@]} -gt 0 ]; then echo "FAILED: $${failed[*]}"; exit 1; fi; \
+	echo 'All passed.'
+
+.PHONY: unit
+unit: ## Unit tests, shuffled, with the race detector; fuzz corpora run as seeds
+	@mkdir -p $(CACHE)
+	@[ -n "$(RACE)" ] || echo 'race detector: there is no C compiler' >>$(SKIPPED)
+	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario)$$') \
+		| $(GO) run ./test/tally -name unit -notes $(SKIPPED)
+
+.PHONY: e2e
+e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
+	@mkdir -p $(CACHE)
+	@$(GO) test -json -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) run ./test/tally -v -name e2e -notes $(SKIPPED)
+
+.PHONY: clients
+clients: ## Install the BitTorrent clients for demo and e2e, if apt and the rights for it are there
+	@test/install/clients.sh
+
+.PHONY: lint
+lint: tools ## Formatting, vet, golangci-lint with the import table, staticcheck
+	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go' | xargs ls -d 2>/dev/null)); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted (gofumpt -w):\n%s\n' "$$unformatted"; exit 1; fi
+	@$(TOOLS)/golangci-lint run ./...
+	@$(TOOLS)/staticcheck ./...
+
+.PHONY: tools
+tools: $(TOOLS)/$(GOLANGCI_LINT) $(TOOLS)/$(STATICCHECK) $(TOOLS)/$(GOFUMPT)
+
+# Each tool leaves a mark with its version, so that a new version is installed when it is named above.
+$(TOOLS)/$(GOLANGCI_LINT): PACKAGE := github.com/golangci/golangci-lint/v2/cmd/$(GOLANGCI_LINT)
+$(TOOLS)/$(STATICCHECK): PACKAGE := honnef.co/go/tools/cmd/$(STATICCHECK)
+$(TOOLS)/$(GOFUMPT): PACKAGE := mvdan.cc/$(GOFUMPT)
+$(TOOLS)/%:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install $(PACKAGE)
+	@touch $@
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -c6- | sort); do \
+			echo "== $$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Benchmarks of the hot path, and the speed of a paid download
+	$(GO) test -run '^$$' -bench . -benchmem ./proxy/... ./pay ./policy ./ledger
+	@$(MAKE) e2e E2E='speed'
+
+.PHONY: notices
+notices: ## Write THIRD_PARTY_NOTICES.md
+	@$(GO) run ./test/notices >THIRD_PARTY_NOTICES.md.new && mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md
+
+.PHONY: clean
+clean: ## Remove what was built, and the tools
+	rm -rf bin $(CACHE)
