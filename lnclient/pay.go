@@ -127,23 +127,47 @@ func (c *Client) settleError(ctx context.Context, p Payment, err error) (Outcome
 const (
 	trackPauseMin = 200 * time.Millisecond
 	trackPauseMax = 3 * time.Second
+	// neverPause is how long a request may wait inside a node after its connection broke, before lnd has made a record.
+	neverPause = time.Second
 )
 
 // Track waits for the terminal state of a payment until ctx ends, through outages of the node. With a nil error the
-// outcome is Succeeded, Failed or NeverSent; otherwise it is InFlight. NeverSent is lnd's word that it has no record:
-// while a call of Pay with that hash is still under way it proves nothing.
+// outcome is Succeeded, Failed or NeverSent; otherwise it is InFlight. NeverSent is lnd's word, given twice a second
+// apart, that it has no record: while a call of Pay with that hash is still under way it proves nothing.
 func (c *Client) Track(ctx context.Context, hash units.PaymentHash) (Outcome, error) {
-	for pause := trackPauseMin; ; pause = min(2*pause, trackPauseMax) {
+	out, err := c.trackThrough(ctx, hash)
+	if err != nil || out.State != NeverSent {
+		return out, err
+	}
+	if err := pause(ctx, neverPause); err != nil {
+		return Outcome{}, newProblem(Other, fmt.Errorf("track payment: %w", err))
+	}
+	return c.trackThrough(ctx, hash)
+}
+
+// trackThrough asks again for as long as the node is out.
+func (c *Client) trackThrough(ctx context.Context, hash units.PaymentHash) (Outcome, error) {
+	for wait := trackPauseMin; ; wait = min(2*wait, trackPauseMax) {
 		out, err := c.trackOnce(ctx, hash)
 		var p *Problem
 		if err == nil || ctx.Err() != nil || !errors.As(err, &p) || !p.Kind.Passing() {
 			return out, err
 		}
-		select {
-		case <-ctx.Done():
+		if pause(ctx, wait) != nil {
 			return Outcome{}, c.streamProblem(ctx, "track payment", err)
-		case <-time.After(pause):
 		}
+	}
+}
+
+// pause waits, and tells if ctx ended first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
 }
 

@@ -67,9 +67,8 @@ func (c *Client) followFirst(ctx context.Context, fn func(Settlement) error) err
 	if err != nil {
 		return err
 	}
-	select {
-	case <-time.After(registerPause):
-	case <-ctx.Done():
+	if err := pause(ctx, registerPause); err != nil {
+		return newProblem(Other, fmt.Errorf("subscribe to settlements: %w", err))
 	}
 	last, err := c.listed(ctx, fn)
 	if err != nil {
