@@ -13,7 +13,9 @@ type proof struct {
 // scenarios lists everything that is proved end to end.
 func scenarios() []proof {
 	var all []proof
-	all = append(all, pairings()...)
+	for _, some := range [][]proof{speeds(), pairings(), vanilla(), caps(), crashes(), outages(), floods()} {
+		all = append(all, some...)
+	}
 	return all
 }
 

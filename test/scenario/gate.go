@@ -116,19 +116,24 @@ func (g *Gate) Status(ctx context.Context) (admin.Status, error) {
 	return admin.Fetch(ctx, filepath.Join(g.dir, "data", admin.SocketName))
 }
 
-// RSS is the memory that the process occupies.
-func (g *Gate) RSS() (units.Bytes, error) {
+// RSS is the memory that the process occupies now.
+func (g *Gate) RSS() (units.Bytes, error) { return g.memory("VmRSS:") }
+
+// PeakRSS is the most memory that the process has ever occupied.
+func (g *Gate) PeakRSS() (units.Bytes, error) { return g.memory("VmHWM:") }
+
+func (g *Gate) memory(field string) (units.Bytes, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.proc.PID()))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			return units.Bytes(kib) * units.KiB, err
 		}
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, errors.New("no " + field)
 }
 
 // LogLine is one line of paygate's log.

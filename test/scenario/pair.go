@@ -32,7 +32,13 @@ type Terms struct {
 	Legacy   string     // what peers without paygate get; empty: the default
 	Min, Max units.Msat // smallest and largest purchase, on both sides
 	Cap      units.Msat // what the buyer may spend on the torrent, in a day and in all; 0: enough
-	Dial     []string   // peers to which the seller's paygate opens both legs
+	Dial     []Dial     // peers to which the seller's paygate opens both legs
+}
+
+// Dial names a peer to be connected to the seller's client for one torrent.
+type Dial struct {
+	InfoHash units.InfoHash
+	Peer     string // host:port
 }
 
 // Plan says which clients to pair and how.
@@ -124,8 +130,12 @@ func (p *Pair) gate(ctx context.Context, what string, config Options) (*Gate, er
 // sellerConfig is inbound only: what an owner without root uses.
 func (p *Pair) sellerConfig() (Options, error) {
 	client := Options{"address": p.Seller.PeerAddr()}
-	if len(p.Plan.Terms.Dial) > 0 {
-		client["dial"] = []Options{{"info_hash": p.Site.Torrent.InfoHash.String(), "peers": p.Plan.Terms.Dial}}
+	var dial []Options
+	for _, d := range p.Plan.Terms.Dial {
+		dial = append(dial, Options{"info_hash": d.InfoHash.String(), "peers": []string{d.Peer}})
+	}
+	if dial != nil {
+		client["dial"] = dial
 	}
 	config := Options{"listen": Options{"peers": p.sellsAt.String()}, "client": client}
 	if err := p.addLightning(config, true); err != nil {
@@ -202,6 +212,9 @@ func (p *Pair) addLightning(config Options, seller bool) error {
 func msatText(m units.Msat) string  { return fmt.Sprintf("%d msat", int64(m)) }
 func sizeText(b units.Bytes) string { return fmt.Sprintf("%d B", int64(b)) }
 func (p *Pair) downloadDir() string { return filepath.Join(p.Site.Dir, p.dir("download")) }
+
+// DownloadDir is where the buyer's client puts the files.
+func (p *Pair) DownloadDir() string { return p.downloadDir() }
 
 // ClientName is how the tracker knows the pair's clients: "seller" or "buyer".
 func (p *Pair) ClientName(role string) string { return p.dir(role) }
