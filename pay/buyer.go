@@ -170,7 +170,7 @@ func (b *buyer) reconcile(ctx context.Context, theirs units.Msat) {
 		return // a few blocks came without credit; the next purchase pays for them
 	}
 	diff := b.purse.Balance - max(theirs, 0)
-	if diff >= -1 && diff <= 1 {             // rounding
+	if diff >= -1 && diff <= 1 { // rounding
 		return
 	}
 	note := "the seller's books differ"

@@ -32,7 +32,8 @@ type bank struct {
 	changed   chan struct{}
 	pays      int
 	cancelled int
-	deaf      bool // the stream of settlements tells nothing
+	spoil     func(*Request) // what a hostile seller makes of its invoices
+	deaf      bool           // the stream of settlements tells nothing
 	sent      units.Msat
 }
 
@@ -76,6 +77,9 @@ func (a account) Issue(_ context.Context, o Order) (Issued, error) {
 	inv.Request = Request{
 		Network: "regtest", Payee: a.node, Hash: hash, Msat: o.Msat, Binding: o.Binding, HasBinding: true,
 		Expires: time.Now().Add(time.Hour), FinalCLTV: 80, Plain: true,
+	}
+	if a.spoil != nil {
+		a.spoil(&inv.Request)
 	}
 	a.invoices[hash] = inv
 	return Issued{Hash: hash, Request: inv.request, Expires: inv.Expires}, nil
