@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -76,19 +77,19 @@ func TestAliasesAreQuarantined(t *testing.T) {
 	first := mustTake(t, a, "1.0.0.1")
 	mustTake(t, a, "1.0.0.2")
 	mustTake(t, a, "1.0.0.3")
-	if _, err := a.take(loopback("1.0.0.4")); err != errNoAlias {
+	if _, err := a.take(loopback("1.0.0.4")); !errors.Is(err, errNoAlias) {
 		t.Fatalf("a fourth alias of three: %v", err)
 	}
 	a.give(loopback("1.0.0.1"))
 	c.t = c.t.Add(aliasQuarantine - time.Second)
-	if _, err := a.take(loopback("1.0.0.4")); err != errNoAlias {
+	if _, err := a.take(loopback("1.0.0.4")); !errors.Is(err, errNoAlias) {
 		t.Fatalf("in quarantine: %v", err)
 	}
 	c.t = c.t.Add(time.Second)
 	if got := mustTake(t, a, "1.0.0.4"); got != first {
 		t.Errorf("got %s, want %s", got, first)
 	}
-	if _, err := a.take(loopback("1.0.0.1")); err != errNoAlias {
+	if _, err := a.take(loopback("1.0.0.1")); !errors.Is(err, errNoAlias) {
 		t.Errorf("aliases in use were given away: %v", err)
 	}
 }

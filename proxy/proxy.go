@@ -108,9 +108,14 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 // freeDesk charges for nothing.
 type freeDesk struct{}
 
+// Admit lets everything go free.
 func (freeDesk) Admit(units.InfoHash) Treatment { return Free }
-func (freeDesk) MayCharge() bool                { return false }
-func (freeDesk) Open(*Session) Conversation     { return nil }
+
+// MayCharge is false.
+func (freeDesk) MayCharge() bool { return false }
+
+// Open is never called.
+func (freeDesk) Open(*Session) Conversation { return nil }
 
 // findClient resolves the client's address, and opens the aliases if it can be reached from one.
 func (p *Proxy) findClient() error {

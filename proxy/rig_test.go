@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -256,7 +255,6 @@ type fakeConv struct {
 	reserved             atomic.Int64
 	out, unreserved, got atomic.Int64
 	ran                  atomic.Int32
-	mu                   sync.Mutex
 }
 
 func (c *fakeConv) Request(n int) bool {

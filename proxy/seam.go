@@ -70,17 +70,18 @@ type Advert struct {
 // EventKind says what happened on the wire.
 type EventKind uint8
 
+// What can happen on the wire.
 const (
-	// RemoteHello: the remote's first extended handshake has come. Dialects tells which of our names it shares, Dicts
+	// RemoteHello says that the remote's first extended handshake has come. Dialects tells which of our names it shares, Dicts
 	// holds the raw bencoded top-level value for each (nil if none).
 	RemoteHello EventKind = iota + 1
-	// Ready: our own extended handshake with the adverts has been written to the remote; Session.Send works once both
+	// Ready says that our own extended handshake with the adverts has been written to the remote; Session.Send works once both
 	// Ready and a RemoteHello with that dialect were seen.
 	Ready
-	// ClientHas: our client has told what it has (bitfield, have all, have none, or a message that implies none).
+	// ClientHas says that our client has told what it has (bitfield, have all, have none, or a message that implies none).
 	// Complete is true if it has every piece.
 	ClientHas
-	// RemoteInterested and the next three are what the remote said, whether or not it was passed on.
+	// RemoteInterested and the next three tell what the remote said, whether or not it was passed on.
 	RemoteInterested
 	RemoteNotInterested
 	RemoteChoke
@@ -90,9 +91,9 @@ const (
 	ClientNotInterested
 	ClientChoke
 	ClientUnchoke
-	// Starved: Gate.Request has just refused, so requests are held. Told once until the next Resume.
+	// Starved says that Gate.Request has just refused, so requests are held. Told once until the next Resume.
 	Starved
-	// ClientRequest: our client asks the remote for a block of N bytes; ClientCancel takes one back.
+	// ClientRequest says that our client asks the remote for a block of N bytes; ClientCancel takes one back.
 	ClientRequest
 	ClientCancel
 )

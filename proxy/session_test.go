@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func TestExtendedHandshakeIsRewritten(t *testing.T) {
 		t.Error(err)
 	}
 	remote.expect(ext(7, "terms"))
-	if err := conv.s.Send(1, []byte("x")); err != ErrNoDialect {
+	if err := conv.s.Send(1, []byte("x")); !errors.Is(err, ErrNoDialect) {
 		t.Errorf("Send to a dialect that the remote lacks: %v", err)
 	}
 
@@ -127,7 +128,7 @@ func TestExtendedHandshakeIsRewritten(t *testing.T) {
 	client.expectEnd()
 	client.Close()
 	eventually(t, "Run to end", func() bool { return conv.ran.Load() == 1 })
-	if err := conv.s.Send(0, nil); err != ErrEnded {
+	if err := conv.s.Send(0, nil); !errors.Is(err, ErrEnded) {
 		t.Errorf("Send after the end: %v", err)
 	}
 }

@@ -212,7 +212,7 @@ func readRequest(r io.Reader) (string, error) {
 }
 
 func readHost(r io.Reader, kind byte) (string, error) {
-	n := 0
+	var n int
 	switch kind {
 	case addrIPv4:
 		n = 4

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -138,7 +139,7 @@ func (t *turnstile) say(what say) {
 }
 
 func (t *turnstile) put(to injector, frame []byte) {
-	if err := to.put(frame); err != nil && err != errSenderEnd {
+	if err := to.put(frame); err != nil && !errors.Is(err, errSenderEnd) {
 		t.fail(err)
 	}
 }
