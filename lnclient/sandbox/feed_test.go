@@ -11,14 +11,14 @@ import (
 )
 
 // heard lists what a subscriber with these indexes is sent before invoice number mark, which is added once it listens.
-func (n *Node) heard(t *testing.T, added, settled, mark uint64) []string {
+func (node *Node) heard(t *testing.T, added, settled, mark uint64) []string {
 	t.Helper()
-	w := wired(t, n)
+	w := wired(t, node)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	stream, err := w.node.SubscribeInvoices(w.ctx(ctx), &lnrpc.InvoiceSubscription{AddIndex: added, SettleIndex: settled})
 	check(t, err)
-	for n.listeners() == 0 {
+	for node.listeners() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	w.ask(t, 1000)
@@ -33,10 +33,10 @@ func (n *Node) heard(t *testing.T, added, settled, mark uint64) []string {
 	}
 }
 
-func (n *Node) listeners() int {
-	n.net.mu.Lock()
-	defer n.net.mu.Unlock()
-	return len(n.feeds)
+func (node *Node) listeners() int {
+	node.net.mu.Lock()
+	defer node.net.mu.Unlock()
+	return len(node.feeds)
 }
 
 // TestSubscribeResume: what is replayed for which indexes, as measured with lnd. There are four invoices; the fourth

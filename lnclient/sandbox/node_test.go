@@ -19,8 +19,15 @@ import (
 func TestAddNodeRefuses(t *testing.T) {
 	n, _ := line(t, Config{}, "a")
 	for _, tt := range []struct{ alias, listen string }{
-		{"a", "127.0.0.1:0"}, {"", "127.0.0.1:0"}, {"../x", "127.0.0.1:0"}, {".x", "127.0.0.1:0"}, {strings.Repeat("x", 33), "127.0.0.1:0"},
-		{"b", "0.0.0.0:0"}, {"b", "192.0.2.1:9000"}, {"b", ":0"}, {"b", "127.0.0.1"},
+		{"a", "127.0.0.1:0"},
+		{"", "127.0.0.1:0"},
+		{"../x", "127.0.0.1:0"},
+		{".x", "127.0.0.1:0"},
+		{strings.Repeat("x", 33), "127.0.0.1:0"},
+		{"b", "0.0.0.0:0"},
+		{"b", "192.0.2.1:9000"},
+		{"b", ":0"},
+		{"b", "127.0.0.1"},
 	} {
 		if _, err := n.AddNode(tt.alias, tt.listen); err == nil {
 			t.Errorf("node %q on %q is added", tt.alias, tt.listen)
@@ -129,8 +136,13 @@ func TestFaultTimes(t *testing.T) {
 		node string
 		want bool
 	}{
-		{NoRoute, "b", false}, {NoRoute, "a", true}, {NoRoute, "a", true}, {NoRoute, "a", false},
-		{Slow, "a", true}, {Slow, "b", true}, {StuckInFlight, "a", false},
+		{NoRoute, "b", false},
+		{NoRoute, "a", true},
+		{NoRoute, "a", true},
+		{NoRoute, "a", false},
+		{Slow, "a", true},
+		{Slow, "b", true},
+		{StuckInFlight, "a", false},
 	} {
 		if got := n.hit(tt.kind, tt.node); got != tt.want {
 			t.Errorf("%s on %s: %v", tt.kind, tt.node, got)

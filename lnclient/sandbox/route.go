@@ -8,10 +8,10 @@ import (
 
 // What every channel of the network allows, as lnd's defaults do.
 const (
-	minHTLC      units.Msat = 1000 // smallest part
-	maxPending              = 483  // parts in flight per channel (BOLT 2)
-	hopCLTV                 = 80   // blocks per forwarding hop
-	finalPadding            = 3    // blocks that lnd adds for the payee
+	minHTLC      = units.Sat // smallest part
+	maxPending   = 483       // parts in flight per channel (BOLT 2)
+	hopCLTV      = 80        // blocks per forwarding hop
+	finalPadding = 3         // blocks that lnd adds for the payee
 )
 
 // journey is a payment looking for its route.

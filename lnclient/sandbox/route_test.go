@@ -57,10 +57,20 @@ func TestRoute(t *testing.T) {
 	}{
 		{"direct", journey{from: "a", to: "b", msat: 10 * sat}, "", []hop{{1, "a", 10 * sat}}, 0},
 		{"cheapest", journey{from: "a", to: "d", msat: 100 * sat, feeLimit: 3 * sat}, "", []hop{{1, "a", 102 * sat}, {2, "b", 100 * sat}}, 0},
-		{"around a dry channel", journey{from: "a", to: "d", msat: 300 * sat, feeLimit: 9 * sat}, "",
-			[]hop{{3, "a", 308*sat + 40}, {4, "c", 304 * sat}, {5, "x", 300 * sat}}, 0},
-		{"around a node that is down", journey{from: "a", to: "d", msat: 100 * sat, feeLimit: 9 * sat}, "b",
-			[]hop{{3, "a", 104*sat + 20}, {4, "c", 102 * sat}, {5, "x", 100 * sat}}, 0},
+		{
+			"around a dry channel",
+			journey{from: "a", to: "d", msat: 300 * sat, feeLimit: 9 * sat},
+			"",
+			[]hop{{3, "a", 308*sat + 40}, {4, "c", 304 * sat}, {5, "x", 300 * sat}},
+			0,
+		},
+		{
+			"around a node that is down",
+			journey{from: "a", to: "d", msat: 100 * sat, feeLimit: 9 * sat},
+			"b",
+			[]hop{{3, "a", 104*sat + 20}, {4, "c", 102 * sat}, {5, "x", 100 * sat}},
+			0,
+		},
 		{"fee just in the limit", journey{from: "a", to: "d", msat: 100 * sat, feeLimit: 2 * sat}, "", []hop{{1, "a", 102 * sat}, {2, "b", 100 * sat}}, 0},
 		{"fee above the limit", journey{from: "a", to: "d", msat: 100 * sat, feeLimit: 2*sat - 1}, "", nil, noRoute},
 		{"smallest", journey{from: "a", to: "b", msat: 1000}, "", []hop{{1, "a", 1000}}, 0},
@@ -70,8 +80,13 @@ func TestRoute(t *testing.T) {
 		{"the other way", journey{from: "d", to: "b", msat: 800 * sat}, "", []hop{{2, "d", 800 * sat}}, 0},
 		{"unknown payee", journey{from: "a", to: "", msat: 10 * sat}, "", nil, noRoute},
 		{"payee down", journey{from: "a", to: "d", msat: 10 * sat}, "d", nil, noRoute},
-		{"lock in the limit", journey{from: "a", to: "d", msat: 10 * sat, feeLimit: 9 * sat, cltvLimit: 163}, "",
-			[]hop{{1, "a", 11*sat + 100}, {2, "b", 10 * sat}}, 0},
+		{
+			"lock in the limit",
+			journey{from: "a", to: "d", msat: 10 * sat, feeLimit: 9 * sat, cltvLimit: 163},
+			"",
+			[]hop{{1, "a", 11*sat + 100}, {2, "b", 10 * sat}},
+			0,
+		},
 		{"lock above the limit", journey{from: "a", to: "d", msat: 10 * sat, feeLimit: 9 * sat, cltvLimit: 162}, "", nil, noRoute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

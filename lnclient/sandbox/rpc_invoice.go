@@ -239,7 +239,7 @@ func (n *Network) rpcInvoice(i *invoice) *lnrpc.Invoice {
 		ValueMsat:       int64(i.Msat),
 		CreationDate:    i.Created.Unix(),
 		SettleDate:      i.settledAt,
-		Settled:         state == lnrpc.Invoice_SETTLED, //nolint:staticcheck // lnd still sets it
+		Settled:         state == lnrpc.Invoice_SETTLED,
 		PaymentRequest:  i.Request,
 		DescriptionHash: i.Description,
 		Expiry:          int64(i.Expiry / time.Second),

@@ -180,7 +180,8 @@ func (n *Network) rpcPayment(p *payment) (msg *lnrpc.Payment, ended bool) {
 	}
 	if p.status == lnrpc.Payment_SUCCEEDED {
 		msg.PaymentPreimage = p.preimage.String()
-		msg.Fee, msg.FeeSat, msg.FeeMsat = int64(p.Fee/units.Sat), int64(p.Fee/units.Sat), int64(p.Fee)
+		msg.FeeSat, msg.FeeMsat = int64(p.Fee/units.Sat), int64(p.Fee)
+		msg.Fee = msg.FeeSat //nolint:staticcheck // deprecated, but lnd still sets it
 	}
 	return msg, p.ended()
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"io"
 	"os"
 	"testing"
@@ -72,7 +73,7 @@ func (w *wire) pay(ctx context.Context, req *routerrpc.SendPaymentRequest) (*lnr
 	var last *lnrpc.Payment
 	for {
 		p, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return last, nil
 		}
 		if err != nil {
