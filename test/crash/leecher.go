@@ -1,0 +1,252 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/net/proxy"
+
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+const (
+	inFlight     = 64                    // requests that a leecher keeps outstanding
+	redialAfter  = 20 * time.Millisecond // what a leecher waits that was cut or not let in
+	churnAfter   = 4 * time.Second       // a connection's life, so that nobody's bound on messages is reached
+	socksTimeout = 5 * time.Second
+)
+
+var errTooMuch = errors.New("the peer asks for too much")
+
+// leecher is the buyer's client. It downloads for ever through paygate's SOCKS5 listener, connecting again whenever it
+// is cut, except while it rests.
+type leecher struct {
+	infoHash units.InfoHash
+	socks    string // of the buyer's paygate
+	target   string // of the seller's
+
+	mu      sync.Mutex
+	mode    mode
+	changed chan struct{} // closed and replaced when mode changes
+	done    chan struct{} // closed while there is no connection
+	pending int           // requests that have no answer
+}
+
+// mode is what a leecher does.
+type mode uint8
+
+const (
+	resting mode = iota // no connection
+	greedy              // as much as it gets
+	sated               // connected, but asks for nothing more
+)
+
+func newLeecher(ih units.InfoHash, socks, target string) *leecher {
+	return &leecher{infoHash: ih, socks: socks, target: target, changed: make(chan struct{}), done: closed()}
+}
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// set changes what the leecher does.
+func (l *leecher) set(m mode) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mode != m {
+		l.mode = m
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+}
+
+func (l *leecher) now() (mode, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mode, l.changed
+}
+
+// rest disconnects, and returns when that is done.
+func (l *leecher) rest() {
+	l.set(resting)
+	l.mu.Lock()
+	done := l.done
+	l.mu.Unlock()
+	<-done
+}
+
+// outstanding is how many requests have no answer yet.
+func (l *leecher) outstanding() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pending
+}
+
+func (l *leecher) show(pending int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = pending
+}
+
+// Run downloads until ctx ends.
+func (l *leecher) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		m, changed := l.now()
+		if m == resting {
+			select {
+			case <-ctx.Done():
+			case <-changed:
+			}
+			continue
+		}
+		l.once(ctx)
+		t := time.NewTimer(redialAfter)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+	return nil
+}
+
+// once makes one connection and uses it until it ends, or until it is time for another.
+func (l *leecher) once(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{})
+	defer close(done)
+	l.mu.Lock()
+	if l.mode == resting {
+		l.mu.Unlock()
+		return
+	}
+	l.done = done
+	l.mu.Unlock()
+	conn, err := l.dial(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	defer l.show(0)
+	d := &download{l: l, conn: conn}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	wg.Go(func() { d.follow(ctx) })
+	d.run()
+}
+
+func (l *leecher) dial(ctx context.Context) (net.Conn, error) {
+	dialer, err := proxy.SOCKS5("tcp", l.socks, nil, &net.Dialer{})
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, socksTimeout)
+	defer stop()
+	return dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", l.target)
+}
+
+// download is one connection of a leecher.
+type download struct {
+	l    *leecher
+	conn net.Conn
+
+	mu       sync.Mutex // guards what follows, and writing
+	unchoked bool
+	asked    int
+	next     uint32
+	enough   bool
+}
+
+// follow does as the leecher is told.
+func (d *download) follow(ctx context.Context) {
+	limit := time.NewTimer(churnAfter)
+	defer limit.Stop()
+	for {
+		m, changed := d.l.now()
+		switch m {
+		case resting:
+			_ = d.conn.Close()
+			return
+		case sated:
+			d.stopAsking()
+		case greedy:
+		}
+		select {
+		case <-ctx.Done():
+			_ = d.conn.Close()
+			return
+		case <-limit.C:
+			if m == greedy {
+				_ = d.conn.Close()
+				return
+			}
+		case <-changed:
+		}
+	}
+}
+
+func (d *download) stopAsking() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.enough = true
+}
+
+func (d *download) run() {
+	first := append(greeting(d.l.infoHash, "-CL0001-"), wire.FrameInterested()...)
+	if _, err := d.conn.Write(first); err != nil || meet(d.conn) != nil {
+		return
+	}
+	var f framer
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := d.conn.Read(buf)
+		if err != nil || f.feed(buf[:n], d.hear) != nil || d.ask() != nil {
+			return
+		}
+	}
+}
+
+func (d *download) hear(m wire.Frame) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch m.Kind {
+	case wire.Unchoke:
+		d.unchoked = true
+	case wire.Choke:
+		d.unchoked, d.asked = false, 0
+	case wire.Piece:
+		if m.End {
+			d.asked = max(0, d.asked-1)
+		}
+	}
+	return nil
+}
+
+// ask keeps the seeder busy.
+func (d *download) ask() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer func() { d.l.show(d.asked) }()
+	if !d.unchoked || d.enough {
+		return nil
+	}
+	var b []byte
+	for ; d.asked < inFlight; d.asked++ {
+		n := d.next % (pieceCount * 16)
+		b = wire.AppendRequest(b, wire.Block{Index: n / 16, Begin: n % 16 * blockSize, Length: blockSize})
+		d.next++
+	}
+	if b == nil {
+		return nil
+	}
+	_, err := d.conn.Write(b)
+	return err
+}

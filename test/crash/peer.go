@@ -1,0 +1,96 @@
+package crash
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+const (
+	blockSize  = 16 << 10
+	pieceCount = 4096 // complete bytes of a bitfield
+)
+
+// greeting is what a peer says first: a handshake with only the extension protocol in it, and an extended handshake.
+func greeting(ih units.InfoHash, name string) []byte {
+	head := wire.NewHead(ih)
+	b := append(head[:], (name + "--------------------")[:wire.PeerIDLen]...)
+	return wire.AppendExtended(b, 0, []byte("d1:md11:ut_metadatai0ee4:reqqi500e1:v5:crashe"))
+}
+
+// bitfield says that the sender has everything.
+func bitfield() []byte {
+	b := binary.BigEndian.AppendUint32(nil, 1+pieceCount/8)
+	b = append(b, 5)
+	for range pieceCount / 8 {
+		b = append(b, 0xff)
+	}
+	return b
+}
+
+// meet reads the other side's handshake.
+func meet(r io.Reader) error {
+	var b [wire.HandshakeLen]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return err
+	}
+	_, err := wire.ParseHead(b[:])
+	return err
+}
+
+// framer cuts what is fed to it into frames.
+type framer struct {
+	scan wire.Scanner
+	rest []byte
+}
+
+// feed takes the next bytes of a stream.
+func (f *framer) feed(b []byte, fn func(wire.Frame) error) error {
+	f.rest = append(f.rest, b...)
+	pos := 0
+	for {
+		frame, n, err := f.scan.Next(f.rest[pos:])
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			f.rest = append(f.rest[:0], f.rest[pos:]...)
+			return nil
+		}
+		if err := fn(frame); err != nil {
+			return err
+		}
+		pos += n
+	}
+}
+
+// accept serves connections until ctx ends, each in a goroutine that it waits for. It owns lis.
+func accept(ctx context.Context, lis net.Listener, serve func(context.Context, *net.TCPConn)) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
+	defer stop()
+	for {
+		conn, err := lis.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		wg.Go(func() { attend(ctx, conn.(*net.TCPConn), serve) })
+	}
+}
+
+// attend serves one connection, closes it, and ends it early when ctx ends.
+func attend(ctx context.Context, conn *net.TCPConn, serve func(context.Context, *net.TCPConn)) {
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	serve(ctx, conn)
+}

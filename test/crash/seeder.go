@@ -1,0 +1,129 @@
+package crash
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+
+	"golang.org/x/time/rate"
+
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// seeder is the seller's client: it has everything, unchokes whoever is interested, and answers every request with a
+// block of zeros, at a limited rate over all connections.
+type seeder struct {
+	lis      net.Listener
+	infoHash units.InfoHash
+	pace     *rate.Limiter
+}
+
+func newSeeder(address string, ih units.InfoHash, perSecond units.Bytes) (*seeder, error) {
+	lis, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &seeder{lis: lis, infoHash: ih, pace: rate.NewLimiter(rate.Limit(perSecond), blockSize)}, nil
+}
+
+func (s *seeder) address() string { return s.lis.Addr().String() }
+
+// Run serves until ctx ends.
+func (s *seeder) Run(ctx context.Context) error { return accept(ctx, s.lis, s.serve) }
+
+// maxAsked is more requests than a paygate passes on at once.
+const maxAsked = 1024
+
+// order is a message to write: a block, or what control holds.
+type order struct {
+	control []byte
+	block   wire.Block
+}
+
+func (s *seeder) serve(ctx context.Context, conn *net.TCPConn) {
+	if meet(conn) != nil {
+		return
+	}
+	if _, err := conn.Write(append(greeting(s.infoHash, "-CS0001-"), bitfield()...)); err != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(ctx)
+	orders := make(chan order, maxAsked)
+	done := make(chan struct{})
+	go s.write(ctx, conn, orders, done)
+	s.read(conn, orders)
+	stop()
+	<-done
+}
+
+// read takes orders until the connection ends. A peer that orders more than it may is cut off.
+func (s *seeder) read(conn *net.TCPConn, orders chan<- order) {
+	var f framer
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		if err := f.feed(buf[:n], func(m wire.Frame) error { return take(m, orders) }); err != nil {
+			return
+		}
+	}
+}
+
+func take(m wire.Frame, orders chan<- order) error {
+	var o order
+	switch m.Kind {
+	case wire.Interested:
+		o.control = wire.FrameUnchoke()
+	case wire.NotInterested:
+		o.control = wire.FrameChoke()
+	case wire.Request:
+		o.block = m.Block
+	default:
+		return nil
+	}
+	select {
+	case orders <- o:
+		return nil
+	default:
+		return errTooMuch
+	}
+}
+
+func (s *seeder) write(ctx context.Context, conn *net.TCPConn, orders <-chan order, done chan<- struct{}) {
+	defer close(done)
+	for {
+		var o order
+		select {
+		case <-ctx.Done():
+			return
+		case o = <-orders:
+		}
+		if err := s.fulfil(ctx, conn, o); err != nil {
+			_ = conn.Close() // which ends read
+			return
+		}
+	}
+}
+
+func (s *seeder) fulfil(ctx context.Context, conn *net.TCPConn, o order) error {
+	if o.control != nil {
+		_, err := conn.Write(o.control)
+		return err
+	}
+	if o.block.Length > blockSize {
+		return errTooMuch
+	}
+	if err := s.pace.WaitN(ctx, int(o.block.Length)); err != nil {
+		return err
+	}
+	b := make([]byte, 13, 13+o.block.Length)
+	binary.BigEndian.PutUint32(b, 9+o.block.Length)
+	b[4] = 7
+	binary.BigEndian.PutUint32(b[5:], o.block.Index)
+	binary.BigEndian.PutUint32(b[9:], o.block.Begin)
+	_, err := conn.Write(b[:13+o.block.Length])
+	return err
+}
