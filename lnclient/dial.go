@@ -82,6 +82,11 @@ func (w *watchedTLS) refusedCert() bool {
 	return errors.As(*p, &verify)
 }
 
+var (
+	errNotHex      = errors.New("it is not hexadecimal")
+	errNotMacaroon = errors.New("it is not a macaroon")
+)
+
 // macaroonCredential sends a macaroon with every call, over TLS only.
 type macaroonCredential struct{ hex units.Secret }
 
@@ -89,11 +94,11 @@ func newMacaroonCredential(s units.Secret) (macaroonCredential, error) {
 	text := strings.TrimSpace(s.Reveal())
 	raw, err := hex.DecodeString(text)
 	if err != nil {
-		return macaroonCredential{}, errors.New("it is not hexadecimal")
+		return macaroonCredential{}, errNotHex
 	}
 	var m macaroon.Macaroon
 	if err := m.UnmarshalBinary(raw); err != nil {
-		return macaroonCredential{}, errors.New("it is not a macaroon")
+		return macaroonCredential{}, errNotMacaroon
 	}
 	return macaroonCredential{hex: units.Secret(text)}, nil
 }

@@ -69,7 +69,7 @@ var remedies = map[ProblemKind]string{
 	NoWallet:    "create a wallet: lncli create",
 	Starting:    "wait until lnd has started",
 	Unsynced:    "wait until lnd has caught up with the chain",
-	Denied:      "bake a macaroon that allows the call: lncli bakemacaroon",
+	Denied:      "bake a macaroon that allows the call: paygate lnd setup",
 	BadMacaroon: "use a macaroon that was baked by this node and has not expired",
 	BadCert:     "copy the node's current tls.cert, and reach it by a name or address that the certificate carries",
 }

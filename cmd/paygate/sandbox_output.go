@@ -40,7 +40,7 @@ func bakeMacaroons(dir string, aliases []string, nodes []*sandbox.Node) ([]nodeV
 			Alias: aliases[i], Address: n.Address(), Node: n.Key().String(), Local: local, Remote: remote,
 			TLSCert: filepath.Join(dir, aliases[i], "tls.cert"), Macaroon: filepath.Join(dir, aliases[i], "paygate.macaroon"),
 		}
-		mac, err := n.Bake(append(lnclient.SellPermissions(), lnclient.BuyPermissions()...)...)
+		mac, err := n.Bake(lnclient.Permissions(true, true)...)
 		if err != nil {
 			return nil, fmt.Errorf("make a macaroon for %s: %w", aliases[i], err)
 		}

@@ -50,6 +50,7 @@ var scenarios = []struct {
 }{
 	{"info", info},
 	{"ready", ready},
+	{"liquidity follows the money", liquidity},
 	{"invoice says what was asked", invoiceSays},
 	{"invoice is looked up", invoiceLookedUp},
 	{"invoice is cancelled", invoiceCancelled},
@@ -72,6 +73,7 @@ var scenarios = []struct {
 	{"settlements stop when told", settlementsStop},
 	{"macaroon for selling", macaroonSelling},
 	{"macaroon for buying", macaroonBuying},
+	{"macaroon says what it allows", macaroonSays},
 	{"macaroon wrong", macaroonWrong},
 	{"certificate wrong", certificateWrong},
 	{"nobody there", nobodyThere},

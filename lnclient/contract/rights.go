@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"slices"
 	"time"
 
 	"paygate/lnclient"
@@ -27,6 +28,8 @@ func macaroonSelling(s *scene) {
 	_, err := c.Info(s.ctx())
 	s.must(err)
 	s.must(c.Ready(s.ctx()))
+	_, err = c.Liquidity(s.ctx())
+	s.must(err)
 	inv := s.ask(c, 1000)
 	s.must(c.CancelInvoice(s.ctx(), s.ask(c, 1000).Hash))
 	l := s.listen(c, 0)
@@ -45,6 +48,8 @@ func macaroonBuying(s *scene) {
 	c := s.with(Buyer, lnclient.BuyPermissions())
 	_, err := c.Info(s.ctx())
 	s.must(err)
+	_, err = c.Liquidity(s.ctx())
+	s.must(err)
 	inv := s.ask(s.client(Seller), 1000)
 	s.paid(c, inv)
 	_, err = c.AddInvoice(s.ctx(), lnclient.NewInvoice{Msat: 1000, Expiry: time.Hour})
@@ -53,6 +58,26 @@ func macaroonBuying(s *scene) {
 	s.problem(err, lnclient.Denied)
 	s.problem(c.CancelInvoice(s.ctx(), inv.Hash), lnclient.Denied)
 	s.problem(c.Settlements(s.ctx(), 1, func(lnclient.Settlement) error { return nil }), lnclient.Denied)
+}
+
+// macaroonSays reads rights off the macaroons that the node itself has made.
+func macaroonSays(s *scene) {
+	sell, buy := lnclient.SellPermissions(), lnclient.BuyPermissions()
+	for _, baked := range [][]string{sell, buy, lnclient.Permissions(true, true)} {
+		r, err := lnclient.InspectMacaroon(s.env.Bake(s.T, Seller, baked...))
+		s.must(err)
+		if harmful, harmless := r.Beyond(baked); len(r.Missing(baked))+len(harmful)+len(harmless) != 0 || len(r.List) != len(baked) {
+			s.Errorf("baked for %q, it says %+v", baked, r)
+		}
+	}
+	r, err := lnclient.InspectMacaroon(s.env.Config(Seller).Macaroon)
+	s.must(err)
+	harmful, _ := r.Beyond(lnclient.Permissions(true, true))
+	for _, want := range []lnclient.Right{{Entity: "onchain", Action: "write"}, {Entity: "offchain", Action: "write"}, {Entity: "macaroon", Action: "generate"}} {
+		if !slices.Contains(harmful, want) {
+			s.Errorf("of an admin macaroon, %v counts as harmful; want %s too", harmful, want)
+		}
+	}
 }
 
 func macaroonWrong(s *scene) {
