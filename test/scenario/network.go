@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"paygate/lnclient"
 	"paygate/lnclient/sandbox"
 	"paygate/units"
 )
@@ -59,8 +60,12 @@ func (n *Network) Options(node *sandbox.Node) (Options, error) {
 	if err := os.WriteFile(cert, node.TLSCert(), 0o600); err != nil {
 		return nil, fmt.Errorf("write certificate: %w", err)
 	}
+	rights, err := node.Bake(lnclient.Permissions(true, true)...)
+	if err != nil {
+		return nil, err
+	}
 	macaroon := filepath.Join(n.dir, node.Alias()+".macaroon.hex")
-	if err := os.WriteFile(macaroon, []byte(node.Macaroon().Reveal()), 0o600); err != nil {
+	if err := os.WriteFile(macaroon, []byte(rights.Reveal()), 0o600); err != nil {
 		return nil, fmt.Errorf("write macaroon: %w", err)
 	}
 	return Options{"address": node.Address(), "tls_cert": cert, "macaroon": macaroon, "network": "regtest"}, nil
