@@ -140,7 +140,11 @@ func (p *parser) ordered(low string, value *int, high string, bound int) {
 }
 
 func (p *parser) checkLightning(c *Config) {
+	p.takeConnection(&c.Lightning)
 	l := c.Lightning
+	if p.connection != nil || !p.sound("lightning.lndconnect") {
+		return
+	}
 	if !l.Enabled() {
 		if p.given("lightning.tls_cert") || p.given("lightning.macaroon") {
 			p.required("lightning", `name lnd's gRPC address, such as "127.0.0.1:10009"`, "address")
@@ -158,7 +162,7 @@ func (p *parser) checkLightning(c *Config) {
 // needsLightning reports a rule that moves money where there is no node.
 func (p *parser) needsLightning(c *Config, path, verb string) {
 	if !c.Lightning.Enabled() && !p.given("lightning.address") && p.sound("lightning") {
-		p.wrong(path, verb+" over Lightning, and no node is set", "set lightning.address, tls_cert and macaroon, or remove the rule")
+		p.wrong(path, verb+" over Lightning, and no node is set", "set lightning.lndconnect, or address, tls_cert and macaroon, or remove the rule")
 	}
 }
 
@@ -167,9 +171,16 @@ func (p *parser) checkOwnMode() {
 	if p.mode&0o077 == 0 {
 		return
 	}
-	for _, path := range []string{"listen.socks5_password", "lightning.macaroon"} {
-		s, ok := p.places[path]
-		if !ok || strings.HasPrefix(s.value.Value, "env:") || path == "lightning.macaroon" && !isMacaroonHex(s.value.Value) {
+	for _, o := range []struct {
+		path   string
+		inside func(text string) bool // the secret itself stands in the file, not where it is
+	}{
+		{"listen.socks5_password", func(text string) bool { return !strings.HasPrefix(text, "env:") }},
+		{"lightning.macaroon", func(text string) bool { _, ok := macaroonText(text); return ok }},
+		{"lightning.lndconnect", isConnect},
+	} {
+		path := o.path
+		if s, ok := p.places[path]; !ok || !o.inside(s.value.Value) {
 			continue
 		}
 		p.note(path, fmt.Sprintf("other users can read this file (mode %04o), and a secret stands in it", p.mode),

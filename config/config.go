@@ -62,8 +62,9 @@ type Limits struct {
 // Lightning is the node. An empty Address means none: nothing is sold or bought.
 type Lightning struct {
 	Address     string        // lnd gRPC host:port
-	TLSCert     []byte        // PEM, read from tls_cert
-	Macaroon    units.Secret  // hex, read from macaroon (path, hex or environment variable)
+	TLSCert     []byte        // PEM, read from tls_cert; nil only with lndconnect: the system's roots decide
+	Macaroon    units.Secret  // hex, read from macaroon (path, hex, base64 or environment variable)
+	AllowAdmin  bool          // take a macaroon that can do more than paygate needs; default false
 	Network     string        // mainnet, testnet, signet, simnet or regtest
 	PayTimeout  time.Duration // default 60 s
 	MaxParts    uint32        // default 1

@@ -58,13 +58,17 @@ func TestExampleIsValidAsItStands(t *testing.T) {
 	}
 }
 
+// TestExampleIsValidWithEverythingOn tries both ways to name the node, which exclude each other.
 func TestExampleIsValidWithEverythingOn(t *testing.T) {
-	c, err := Parse(examplePath, []byte(switchedOn(readExample(t))), homeEnv(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(c.Sell.Rules) != 1 || len(c.Buy.Rules) != 1 || len(c.Client.Dial) != 1 || !c.Lightning.Enabled() {
-		t.Errorf("switching everything on left something off: %+v", c)
+	for _, off := range []string{`lndconnect: .*`, `(address: 127.0.0.1:10009|tls_cert: .*|macaroon: .*)`} {
+		text := regexp.MustCompile(`(?m)^  `+off+`$`).ReplaceAllString(switchedOn(readExample(t)), "")
+		c, err := Parse(examplePath, []byte(text), homeEnv(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Sell.Rules) != 1 || len(c.Buy.Rules) != 1 || len(c.Client.Dial) != 1 || !c.Lightning.Enabled() || c.Lightning.TLSCert == nil {
+			t.Errorf("switching everything on left something off: %+v", c)
+		}
 	}
 }
 
@@ -120,7 +124,9 @@ func homeEnv(t testing.TB) func(string) (string, bool) {
 	if err := os.Mkdir(filepath.Join(home, ".lnd"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(home, ".lnd", "tls.cert"), testCertificate(t), 0o644)
+	cert := testCertificate(t)
+	write(t, filepath.Join(home, ".lnd", "tls.cert"), cert, 0o644)
+	write(t, filepath.Join(home, ".lnd", "paygate.lndconnect"), connectURI("127.0.0.1:10009", cert, strings.Repeat("\x02\x01", 50))+"\n", 0o600)
 	write(t, filepath.Join(home, ".lnd", "paygate.macaroon"), strings.Repeat("\x02\x01", 50), 0o600)
 	return func(name string) (string, bool) {
 		if name == "HOME" {

@@ -18,6 +18,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(example)
 	f.Add([]byte(switchedOn(string(example))))
+	f.Add([]byte(base + "lightning: {lndconnect: ~/.lnd/paygate.lndconnect}\n"))
 	f.Add([]byte(base + "buy: {per_torrent: 5 sat, rules: [{torrents: [" + hashA + "], max_price: 1 sat/MiB}]}\n"))
 	f.Add([]byte("a: &a [*a]\nlisten: *a\n"))
 	f.Add([]byte("? {a: b}\n: [c]\n<<: {x: y}\n"))
@@ -54,7 +55,7 @@ func checkPromises(t *testing.T, c *Config) {
 	if l := c.Limits; l.Connections < 1 || l.PerAddress > l.Connections || l.Handshakes > l.Connections || l.UnpaidSlots > l.UnpaidPeers || l.HandshakeTimeout <= 0 {
 		t.Errorf("limits %+v", l)
 	}
-	if c.Lightning.Enabled() != (c.Lightning.Macaroon != "" && c.Lightning.TLSCert != nil) {
+	if c.Lightning.Enabled() != (c.Lightning.Macaroon != "") || c.Lightning.TLSCert != nil && !holdsCertificate(c.Lightning.TLSCert) {
 		t.Error("half a node")
 	}
 	for _, r := range c.Sell.Rules {

@@ -54,6 +54,8 @@ type parser struct {
 	unsound  map[string]bool // paths at or below which something is wrong
 	broken   map[string]bool // groups of options that are something else in the file
 	problems Problems
+
+	connection *connection // from lightning.lndconnect
 }
 
 // spot is a key and its value; both are the same node for an entry of a list.

@@ -190,8 +190,9 @@ func TestEveryFieldHasAnOption(t *testing.T) {
 			leaves++
 		}
 	}
+	leaves-- // lightning.lndconnect stands for three others
 	if fields != leaves {
-		t.Errorf("Config has %d values, the schema %d options", fields, leaves)
+		t.Errorf("Config has %d values, the schema %d options for them", fields, leaves)
 	}
 }
 
@@ -217,7 +218,7 @@ sell:
 		`2:10: client.adress: unknown option (did you mean address?)`,
 		`3:14: log.level: "loud" is not a choice here (choose debug, info, warn or error)`,
 		`6:7: sell.rules[0].rights: is missing (say by what right you charge for it: own, licensed, creative-commons or public-domain)`,
-		`6:7: sell.rules[0]: charges over Lightning, and no node is set (set lightning.address, tls_cert and macaroon, or remove the rule)`,
+		`6:7: sell.rules[0]: charges over Lightning, and no node is set (set lightning.lndconnect, or address, tls_cert and macaroon, or remove the rule)`,
 		`6:7: sell.rules[0].torrents: selects no torrent (write "any", or a list of info-hashes)`,
 		`6:14: sell.rules[0].price: "-5 sat per GiB" is negative (write 0 or more)`,
 	}

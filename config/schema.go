@@ -70,9 +70,11 @@ func limitsSchema(l *Limits) []option {
 
 func lightningSchema(p *parser, l *Lightning) []option {
 	return []option{
+		{key: "lndconnect", secret: true, set: p.connect(&p.connection)},
 		{key: "address", set: farAddress(&l.Address)},
 		{key: "tls_cert", secret: true, set: p.certificate(&l.TLSCert)},
 		{key: "macaroon", secret: true, set: p.macaroon(&l.Macaroon)},
+		{key: "allow_admin_macaroon", def: "false", set: boolean(&l.AllowAdmin)},
 		{key: "network", def: "mainnet", set: oneOf(&l.Network, "mainnet", "testnet", "signet", "simnet", "regtest")},
 		{key: "pay_timeout", def: "60 s", set: duration(&l.PayTimeout, "5 s", "10 m")},
 		{key: "max_parts", def: "1", set: integer(&l.MaxParts, 1, 16)},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -72,25 +73,62 @@ func secretText(p *parser, dst *units.Secret, most int) func(string) error {
 	}
 }
 
-// certificate reads PEM text, or the file that holds it.
+// certificate reads the certificate itself, see certificateText, or the file that holds it.
 func (p *parser) certificate(dst *[]byte) func(string) error {
 	return func(s string) error {
 		s, err := p.indirect(s)
 		if err != nil {
 			return err
 		}
-		data := []byte(s)
-		if !strings.Contains(s, "-----BEGIN") {
-			if data, _, err = p.file(s, "lnd writes it to ~/.lnd/tls.cert"); err != nil {
+		if *dst = certificateText(s); *dst != nil {
+			return nil
+		}
+		var data []byte
+		if !strings.Contains(s, pemBegin) {
+			if data, _, err = p.file(s, "it takes a file name, the certificate itself or env:NAME; lnd writes it to ~/.lnd/tls.cert"); err != nil {
 				return err
 			}
 		}
-		if !holdsCertificate(data) {
-			return &fault{message: "holds no PEM certificate", remedy: "point it to lnd's tls.cert (not tls.key)"}
+		if *dst = certificateText(string(data)); *dst == nil {
+			return &fault{message: "holds no certificate", remedy: "point it to lnd's tls.cert (not tls.key)"}
 		}
-		*dst = data
 		return nil
 	}
+}
+
+const pemBegin = "-----BEGIN"
+
+// certificateText returns, as PEM, the certificate that text is: PEM, or PEM or DER in hexadecimal digits or base64.
+// It returns nil if text is none of these.
+func certificateText(text string) []byte {
+	text = strings.TrimSpace(text)
+	if strings.Contains(text, pemBegin) {
+		if holdsCertificate([]byte(text)) {
+			return []byte(text + "\n")
+		}
+		return nil
+	}
+	raw, err := hex.DecodeString(text)
+	if err != nil {
+		var ok bool
+		if raw, ok = decodeBase64(text); !ok {
+			return nil
+		}
+	}
+	if holdsCertificate(raw) {
+		return raw
+	}
+	if _, err := x509.ParseCertificate(raw); err != nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
+}
+
+// decodeBase64 takes both alphabets, with and without padding, and line breaks.
+func decodeBase64(text string) ([]byte, bool) {
+	text = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "", " ", "+").Replace(strings.TrimSpace(text))
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	return raw, err == nil && len(raw) > 0
 }
 
 func holdsCertificate(data []byte) bool {
@@ -107,18 +145,18 @@ func holdsCertificate(data []byte) bool {
 	}
 }
 
-// macaroon reads hexadecimal digits, or the file that holds the macaroon in binary or in hexadecimal digits.
+// macaroon reads hexadecimal digits or base64, or the file that holds the macaroon so or in binary.
 func (p *parser) macaroon(dst *units.Secret) func(string) error {
 	return func(s string) error {
 		s, err := p.indirect(s)
 		if err != nil {
 			return err
 		}
-		if isMacaroonHex(s) {
-			*dst = units.Secret(strings.ToLower(s))
+		if m, ok := macaroonText(s); ok {
+			*dst = m
 			return nil
 		}
-		data, mode, err := p.file(s, "it takes a file name, hexadecimal digits or env:NAME; lnd's lie under ~/.lnd/data/chain/bitcoin/")
+		data, mode, err := p.file(s, "it takes a file name, hexadecimal digits, base64 or env:NAME; lnd's lie under ~/.lnd/data/chain/bitcoin/")
 		if err != nil {
 			return err
 		}
@@ -130,8 +168,8 @@ func (p *parser) macaroon(dst *units.Secret) func(string) error {
 }
 
 func macaroonBytes(data []byte) (units.Secret, error) {
-	if s := strings.TrimSpace(string(data)); isMacaroonHex(s) {
-		return units.Secret(strings.ToLower(s)), nil
+	if m, ok := macaroonText(strings.TrimSpace(string(data))); ok {
+		return m, nil
 	}
 	if len(data) < minMacaroon {
 		return "", &fault{message: "the file is too short for a macaroon", remedy: "point it to the .macaroon file that lnd made"}
@@ -142,9 +180,20 @@ func macaroonBytes(data []byte) (units.Secret, error) {
 // minMacaroon is less than the shortest macaroon has: a 32-byte signature and an identifier.
 const minMacaroon = 40
 
-func isMacaroonHex(s string) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil && len(s) >= 2*minMacaroon
+// macaroonFormat is the first byte of a macaroon of version 2. It tells base64 from a file name, whose letters may be
+// base64 too.
+const macaroonFormat = 2
+
+// macaroonText returns, in hexadecimal digits, the macaroon that text is, if it is one in such digits or in base64.
+func macaroonText(text string) (units.Secret, bool) {
+	if _, err := hex.DecodeString(text); err == nil && len(text) >= 2*minMacaroon {
+		return units.Secret(strings.ToLower(text)), true
+	}
+	raw, ok := decodeBase64(text)
+	if !ok || len(raw) < minMacaroon || raw[0] != macaroonFormat {
+		return "", false
+	}
+	return units.Secret(hex.EncodeToString(raw)), true
 }
 
 // openToOthers notes a secret that other users of the machine can read.
