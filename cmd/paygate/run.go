@@ -54,6 +54,9 @@ func run(ctx context.Context, w io.Writer, path string, plain bool) error {
 	}
 	defer log.Sync() //nolint:errcheck // a terminal cannot be synced
 	tellNotes(log, cfg)
+	if err := checkRights(cfg.Lightning, log); err != nil {
+		return err
+	}
 	s, err := newSidecar(ctx, cfg, dir, log)
 	if err != nil {
 		return err
