@@ -24,7 +24,7 @@ const (
 	silentSeller    = 60 * time.Second // paid, asked, and not a byte: it has not delivered
 	silentPause     = 10 * time.Minute // and is left alone for so long
 	defaultT90      = time.Second
-	windowBytes     = 256 * block // what a seller lets through at once, and so has reserved at most
+	windowBytes     = 448 * block // what a seller lets through at once, and so has reserved at most
 	startRate       = 256 << 10   // bytes a second that are assumed before anything was measured
 )
 

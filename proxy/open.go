@@ -67,7 +67,7 @@ func (s *Session) converseBy(conv Conversation) {
 	s.remoteIDs = make([]byte, len(s.adverts))
 	if s.treatment == Gated {
 		s.gate = &turnstile{
-			gate: conv, toRemote: &s.toRemote, toClient: &s.toClient, notify: conv.Notify, fail: s.fail, limit: maxAsked,
+			gate: conv, toRemote: &s.toRemote, toClient: &s.toClient, notify: conv.Notify, fail: s.fail, limit: defaultAsked,
 		}
 	}
 }

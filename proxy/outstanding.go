@@ -3,7 +3,11 @@ package proxy
 import "paygate/proxy/wire"
 
 const (
-	maxAsked = 256  // requests outstanding at the client
+	// maxAsked requests are outstanding at the client at most, and defaultAsked of one that does not say how many it
+	// takes. Transmission 3.00 takes 512 and serves in bursts twice a second, so that 256 would cap it at 8 MB/s.
+	maxAsked     = 448
+	defaultAsked = 250 // what BEP 10 assumes without reqq
+
 	maxHeld  = 2500 // requests waiting for their turn; libtorrent pipelines up to 2,000
 	maxBlock = 128 << 10
 )

@@ -117,11 +117,11 @@ func TestOutstandingIsBounded(t *testing.T) {
 			passed++
 		}
 	}
-	if passed != 20 {
+	if passed != 35 {
 		t.Errorf("%d passed with reqq 40", passed)
 	}
 	b.served([]wire.Block{blk(0), blk(1)})
-	expectTape(t, "client", b.toClient, request(20, 0, 100), request(21, 0, 100))
+	expectTape(t, "client", b.toClient, request(35, 0, 100), request(36, 0, 100))
 	b.reqq(5000)
 	if b.limit != maxAsked {
 		t.Errorf("limit %d", b.limit)
