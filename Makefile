@@ -56,11 +56,12 @@ test: ## Everything: lint, unit tests with race detector and fuzz corpora, real 
 	echo 'All passed.'
 
 .PHONY: unit
-unit: ## Unit tests, shuffled, with the race detector; fuzz corpora run as seeds
+unit: ## Unit tests, shuffled, with the race detector; allocations without it; fuzz corpora run as seeds
 	@mkdir -p $(CACHE)
 	@[ -n "$(RACE)" ] || echo 'race detector: there is no C compiler' >>$(SKIPPED)
 	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario)$$') \
 		| $(GO) run ./test/tally -name unit -notes $(SKIPPED)
+	@$(GO) test -short -run Alloc $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n1 dirname | sort -u)
 
 .PHONY: e2e
 e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
