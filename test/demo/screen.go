@@ -57,7 +57,7 @@ func (s *screen) progress(name string, size units.Bytes) progress {
 	}
 	bar := progressbar.NewOptions64(int64(size), progressbar.OptionSetWriter(s.out), progressbar.OptionShowBytes(true),
 		progressbar.OptionSetWidth(30), progressbar.OptionSetDescription(name), progressbar.OptionThrottle(sampleEvery/2),
-		progressbar.OptionFullWidth(), progressbar.OptionSetPredictTime(false), progressbar.OptionShowElapsedTimeOnFinish())
+		progressbar.OptionSetPredictTime(false), progressbar.OptionShowElapsedTimeOnFinish())
 	return &bars{screen: s, bar: bar, name: name}
 }
 
