@@ -96,15 +96,21 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newRunCommand(),
 		newCheckCommand(),
+		newLndCommand(),
 		newSandboxCommand(),
 		newStatusCommand(),
 		newVersionCommand(),
 	)
-	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
-	root.Args = usageArgs(root.Args)
+	checkArgs(root)
 	return root
+}
+
+// checkArgs makes a wrong argument of any command a mistake on the command line.
+func checkArgs(cmd *cobra.Command) {
+	cmd.Args = usageArgs(cmd.Args)
+	for _, c := range cmd.Commands() {
+		checkArgs(c)
+	}
 }
 
 // usageError gives a mistake on the command line the exit status of a wrong configuration, and says where help is.

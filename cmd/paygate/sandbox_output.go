@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,14 +56,18 @@ func bakeMacaroons(dir string, aliases []string, nodes []*sandbox.Node) ([]nodeV
 	return views, nil
 }
 
-// replaceFile writes a file that only its owner can read, in one step for whoever reads it meanwhile.
+// replaceFile writes a macaroon's file, which only its owner can read, in one step for whoever reads it meanwhile.
 func replaceFile(path string, data []byte) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".macaroon")
+	if err != nil {
 		return fmt.Errorf("write macaroon: %w", err)
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("write macaroon: %w", err)
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write macaroon: %w", errors.Join(err, os.Remove(tmp.Name())))
 	}
 	return nil
 }
