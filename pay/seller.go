@@ -58,7 +58,6 @@ type seller struct {
 	askSince   time.Time
 	issuing    bool
 	invoice    *ledger.Invoice
-	invoiced   time.Time
 	lastSettle time.Time
 	lastTick   time.Time
 	trickled   bool

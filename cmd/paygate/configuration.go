@@ -30,7 +30,7 @@ func loadConfig(path string) (*config.Config, error) {
 
 func missingHint(err error) error {
 	if errors.Is(err, os.ErrNotExist) {
-		return errors.Join(err, errors.New("Start from config.example.yaml, or name your file with -c."))
+		return errors.Join(err, errors.New("start from config.example.yaml, or name your file with -c"))
 	}
 	return err
 }

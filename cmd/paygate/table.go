@@ -51,7 +51,7 @@ func (g grid) row(cells ...any) {
 // print writes the table, each line after indent, without spaces at the ends of lines.
 func (g grid) print(w io.Writer, indent string) {
 	for line := range strings.SplitSeq(g.w.Render(), "\n") {
-		io.WriteString(w, strings.TrimRight(indent+line, " ")+"\n")
+		_, _ = io.WriteString(w, strings.TrimRight(indent+line, " ")+"\n")
 	}
 }
 

@@ -257,7 +257,9 @@ func FuzzMessage(f *testing.F) {
 		Terms{Price: units.Price{Msat: 25000, Per: units.GiB}, Max: 10},
 		Buy{Amt: 5, For: ForDebt, Left: 9, Bid: 8},
 		Invoice{Request: "lnbcrt1", Buys: 7, For: ForBytes},
-		Paid{}, State{Gate: GateOpen, Bal: -4}, No{Code: NoTooDear},
+		Paid{},
+		State{Gate: GateOpen, Bal: -4},
+		No{Code: NoTooDear},
 	} {
 		b, err := EncodeMessage(m)
 		if err != nil {

@@ -97,18 +97,18 @@ var idKinds = map[byte]Kind{
 func genMessage(t *rapid.T) message {
 	big := rapid.SampledFrom([]int{0, 1, 7, 300, 20_000, 70_000}).Draw(t, "size")
 	fill := func(n int) []byte { return bytes.Repeat([]byte{rapid.Byte().Draw(t, "fill")}, n) }
-	switch id := rapid.Byte().Draw(t, "id") % 24; {
-	case id == 23:
+	switch id := rapid.Byte().Draw(t, "id") % 24; id {
+	case 23:
 		return message{kind: KeepAlive, raw: FrameKeepAlive()}
-	case id == idBitfield:
+	case idBitfield:
 		return message{kind: Bitfield, raw: frame(id, fill(big)...)}
-	case id == idPiece:
+	case idPiece:
 		at := genBytes(8, 8).Draw(t, "at")
 		return message{
 			kind: Piece, raw: frame(id, append(at, fill(big)...)...),
 			block: Block{binary.BigEndian.Uint32(at), binary.BigEndian.Uint32(at[4:]), uint32(big)},
 		}
-	case id == idExtended:
+	case idExtended:
 		return genExtended(t, fill(big))
 	default:
 		return genFixedOrOther(t, id, fill(big))
