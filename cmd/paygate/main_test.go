@@ -112,8 +112,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"sandbox", "--port", "65535"}, "paygate: --port 65535 leaves no room for 2 nodes\nSee `paygate sandbox --help`\n"},
 		{[]string{"sandbox", "--capacity", "5"}, "paygate: \"5\" needs a unit: msat, sat or btc\nSee `paygate sandbox --help`\n"},
 		{[]string{"sandbox", "--latency", "-1s"}, "paygate: latency and fees cannot be negative, fee-ppm is at most 1000000, and a channel holds at least 2 sat\nSee `paygate sandbox --help`\n"},
-		{[]string{"check", "-c", "none.yaml"}, "paygate: read configuration: stat none.yaml: no such file or directory\nStart from config.example.yaml, or name your file with -c.\n"},
-		{[]string{"status", "-c", "none.yaml"}, "paygate: read configuration: stat none.yaml: no such file or directory\nStart from config.example.yaml, or name your file with -c.\n"},
+		{[]string{"check", "-c", "none.yaml"}, "paygate: read configuration: stat none.yaml: no such file or directory\nstart from config.example.yaml, or name your file with -c\n"},
+		{[]string{"status", "-c", "none.yaml"}, "paygate: read configuration: stat none.yaml: no such file or directory\nstart from config.example.yaml, or name your file with -c\n"},
 	} {
 		got := runIn(t, t.TempDir(), c.args...)
 		if got.code != exitConfiguration || got.stdout != "" || got.stderr != c.want {
