@@ -29,13 +29,15 @@ type Caps struct {
 }
 
 // Purchase states. An intent is journalled, sent is about to be handed to Lightning; unknown means that Lightning
-// has not said how it ended, and counts as spent until it has.
+// has not said how it ended, and counts as spent until it has. The owner has given up asking for one that is written
+// off: it counts as nothing, until Lightning says otherwise.
 const (
-	StateIntent    = "intent"
-	StateSent      = "sent"
-	StateSucceeded = "succeeded"
-	StateFailed    = "failed"
-	StateUnknown   = "unknown"
+	StateIntent     = "intent"
+	StateSent       = "sent"
+	StateSucceeded  = "succeeded"
+	StateFailed     = "failed"
+	StateUnknown    = "unknown"
+	StateWrittenOff = "written off"
 )
 
 // Purchase is a payment with its state.
@@ -45,7 +47,12 @@ type Purchase struct {
 	Fee              units.Msat     // paid to routers, once succeeded
 	Preimage         units.Preimage // proof of payment, once succeeded
 	Created, Updated time.Time
-	Reason           string // of the latest Fail or Unknown
+	Reason           string // of the latest Fail, Unknown or WriteOffPayment
+}
+
+// Open reports whether the outcome is open, so that the amount and its fee limit are reserved.
+func (p Purchase) Open() bool {
+	return p.State == StateIntent || p.State == StateSent || p.State == StateUnknown
 }
 
 // Receipt is bytes received from a seller, by our own count, since the last call.

@@ -14,11 +14,12 @@ import (
 func TestPurchaseStates(t *testing.T) {
 	const no, same, moves = "refused", "no change", "moves"
 	table := map[string]map[string]string{ // from → step → what happens
-		StateIntent:    {StateSent: moves, StateSucceeded: moves, StateFailed: moves, StateUnknown: moves},
-		StateSent:      {StateSent: same, StateSucceeded: moves, StateFailed: moves, StateUnknown: moves},
-		StateUnknown:   {StateSent: no, StateSucceeded: moves, StateFailed: moves, StateUnknown: same},
-		StateSucceeded: {StateSent: no, StateSucceeded: same, StateFailed: no, StateUnknown: no},
-		StateFailed:    {StateSent: no, StateSucceeded: no, StateFailed: same, StateUnknown: no},
+		StateIntent:     {StateSent: moves, StateSucceeded: moves, StateFailed: moves, StateUnknown: moves, StateWrittenOff: moves},
+		StateSent:       {StateSent: same, StateSucceeded: moves, StateFailed: moves, StateUnknown: moves, StateWrittenOff: moves},
+		StateUnknown:    {StateSent: no, StateSucceeded: moves, StateFailed: moves, StateUnknown: same, StateWrittenOff: moves},
+		StateWrittenOff: {StateSent: no, StateSucceeded: moves, StateFailed: moves, StateUnknown: no, StateWrittenOff: same},
+		StateSucceeded:  {StateSent: no, StateSucceeded: same, StateFailed: no, StateUnknown: no, StateWrittenOff: no},
+		StateFailed:     {StateSent: no, StateSucceeded: no, StateFailed: same, StateUnknown: no, StateWrittenOff: no},
 	}
 	equal(t, "states covered", len(table), len(steps))
 	for from, row := range table {
@@ -26,6 +27,7 @@ func TestPurchaseStates(t *testing.T) {
 			t.Run(from+" to "+to, func(t *testing.T) {
 				l, w := fresh(t)
 				check(t, l.Reserve(context.Background(), intent(w, 1, 1, 1, 5000, 100), wide))
+				w.t = w.t.Add(2 * time.Hour) // past the invoice's expiry
 				if from != StateIntent {
 					check(t, turn(l, 1, from))
 				}
@@ -61,6 +63,8 @@ func turn(l *Ledger, n int, to string) error {
 		return l.Fail(ctx, payment(n), "no route")
 	case StateUnknown:
 		return l.Unknown(ctx, payment(n), "connection lost")
+	case StateWrittenOff:
+		return l.WriteOffPayment(ctx, payment(n), "the owner has seen enough")
 	}
 	return fmt.Errorf("no step leads to %s", to)
 }
@@ -81,7 +85,7 @@ func journalled(t *testing.T, l *Ledger) int {
 
 func TestStepsOfAPurchaseThatIsNotThere(t *testing.T) {
 	l, _ := fresh(t)
-	for _, to := range []string{StateSent, StateSucceeded, StateFailed, StateUnknown} {
+	for _, to := range []string{StateSent, StateSucceeded, StateFailed, StateUnknown, StateWrittenOff} {
 		if err := turn(l, 1, to); !errors.Is(err, ErrNoPurchase) {
 			t.Errorf("%s: %v", to, err)
 		}
@@ -106,10 +110,11 @@ func TestSucceedTellsTheFirst(t *testing.T) {
 }
 
 func TestReserveNeverTakesAHashTwice(t *testing.T) {
-	for _, end := range []string{StateIntent, StateSent, StateSucceeded, StateFailed, StateUnknown} {
+	for _, end := range []string{StateIntent, StateSent, StateSucceeded, StateFailed, StateUnknown, StateWrittenOff} {
 		t.Run(end, func(t *testing.T) {
 			l, w := fresh(t)
 			check(t, l.Reserve(context.Background(), intent(w, 1, 1, 1, 5000, 100), wide))
+			w.t = w.t.Add(2 * time.Hour)
 			if end != StateIntent {
 				check(t, turn(l, 1, end))
 			}
@@ -138,6 +143,7 @@ func TestReserveChecksEveryCap(t *testing.T) {
 		{"torrent, succeeded", StateSucceeded, 1, Caps{2000, units.BTC, units.BTC}, 994, &OverCap{"torrent", 2000, 1007, 994}},
 		{"torrent, succeeded, just fits", StateSucceeded, 1, Caps{2000, units.BTC, units.BTC}, 993, nil},
 		{"torrent, failed", StateFailed, 1, Caps{2000, units.BTC, units.BTC}, 2000, nil},
+		{"torrent, written off", StateWrittenOff, 1, Caps{2000, units.BTC, units.BTC}, 2000, nil},
 		{"another torrent", StateUnknown, 2, Caps{2000, units.BTC, units.BTC}, 2000, nil},
 		{"day", StateUnknown, 2, Caps{units.BTC, 2000, units.BTC}, 901, &OverCap{"day", 2000, 1100, 901}},
 		{"total", StateSucceeded, 2, Caps{units.BTC, units.BTC, 2000}, 994, &OverCap{"total", 2000, 1007, 994}},
@@ -149,6 +155,7 @@ func TestReserveChecksEveryCap(t *testing.T) {
 			l, w := fresh(t)
 			ctx := context.Background()
 			check(t, l.Reserve(ctx, intent(w, 1, 1, 1, 1000, 100), wide))
+			w.t = w.t.Add(time.Hour + time.Millisecond)
 			if c.state != StateIntent {
 				check(t, turn(l, 1, c.state))
 			}

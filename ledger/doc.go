@@ -6,6 +6,6 @@
 // journal from which all other tables can be computed again; Verify does so. Amounts are whole millisatoshi.
 //
 // The ledger takes decisions on none of this: policy and pay do. It never touches the network, never logs, and
-// starts no goroutine. All methods are safe for concurrent use. The caller owns the file's directory and keeps
-// other processes from writing the same file.
+// starts no goroutine. All methods are safe for concurrent use. The caller owns the file's directory. Other processes
+// may read the file meanwhile, and write single steps to it (Options.Existing); only one runs it.
 package ledger

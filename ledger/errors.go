@@ -13,6 +13,9 @@ var ErrSeenHash = errors.New("payment hash was used before")
 // ErrNoPurchase means that no purchase has that payment hash.
 var ErrNoPurchase = errors.New("no such purchase")
 
+// ErrNotExpired means that the payment's invoice can still be paid, so that it is too early to write the payment off.
+var ErrNotExpired = errors.New("the invoice has not expired")
+
 // OverCap is the error of a Reserve that would exceed a cap. Used includes payments whose outcome is open.
 type OverCap struct {
 	Cap                 string // torrent, day or total

@@ -8,20 +8,21 @@ import (
 
 // Kinds of journal entries. Msat, Bytes, Fee and Free of an entry are:
 const (
-	KindInvoice  = "invoice"     // an invoice was made for Msat, to buy Bytes
-	KindSettled  = "settled"     // Msat were paid to us; they become a lot named by PaymentHash
-	KindCharge   = "charge"      // Bytes were served; Msat of their price came out of the lot PaymentHash, or are owed if it is empty
-	KindRepaid   = "repaid"      // Msat owed for earlier charges came out of the lot PaymentHash
-	KindSample   = "sample"      // Bytes were given to a subnet free
-	KindDefault  = "default"     // a buyer left a debt unpaid
-	KindIntent   = "intent"      // a payment of Msat, at most Fee for routing, was reserved to buy Bytes
-	KindSent     = "sent"        // it is handed to Lightning
-	KindSucceed  = "succeeded"   // Msat and Fee were paid
-	KindFailed   = "failed"      // nothing was paid
-	KindUnknown  = "unknown"     // Lightning has not said
-	KindReceived = "received"    // Bytes came, Free of them uncharged, the others for Msat
-	KindWriteOff = "written off" // Msat of our credit were given up
-	KindFound    = "found"       // Msat of credit were found that we had counted as used or given up
+	KindInvoice  = "invoice"             // an invoice was made for Msat, to buy Bytes
+	KindSettled  = "settled"             // Msat were paid to us; they become a lot named by PaymentHash
+	KindCharge   = "charge"              // Bytes were served; Msat of their price came out of the lot PaymentHash, or are owed if it is empty
+	KindRepaid   = "repaid"              // Msat owed for earlier charges came out of the lot PaymentHash
+	KindSample   = "sample"              // Bytes were given to a subnet free
+	KindDefault  = "default"             // a buyer left a debt unpaid
+	KindIntent   = "intent"              // a payment of Msat, at most Fee for routing, was reserved to buy Bytes
+	KindSent     = "sent"                // it is handed to Lightning
+	KindSucceed  = "succeeded"           // Msat and Fee were paid
+	KindFailed   = "failed"              // nothing was paid
+	KindUnknown  = "unknown"             // Lightning has not said
+	KindGivenUp  = "payment written off" // the owner gave up asking, and the reservation is free again
+	KindReceived = "received"            // Bytes came, Free of them uncharged, the others for Msat
+	KindWriteOff = "written off"         // Msat of our credit were given up
+	KindFound    = "found"               // Msat of credit were found that we had counted as used or given up
 )
 
 // record appends an entry; its ID and At are filled in here.

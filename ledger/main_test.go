@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(crashVariable); path != "" {
 		writeUntilKilled(path)
 	}
+	if path := os.Getenv(unwritableVariable); path != "" {
+		openUnwritable(path)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -48,9 +48,11 @@ type modelSample struct {
 type modelPurchase struct {
 	id, seller, ih int
 	msat, feeLimit units.Msat
+	expires        time.Time
 	state          string
 	fee            units.Msat
 	doneDay        int
+	late           bool // it succeeded after it was written off, whatever the caps say
 }
 
 type modelLoss struct {
@@ -157,7 +159,7 @@ func (m *model) used(ih, day int) (u used) {
 	for _, p := range m.purchases {
 		n, today := p.msat+p.feeLimit, true
 		switch p.state {
-		case StateFailed:
+		case StateFailed, StateWrittenOff:
 			continue
 		case StateSucceeded:
 			n, today = p.msat+p.fee, p.doneDay >= day
@@ -186,6 +188,7 @@ func (m *model) purse(seller int) (p Purse) {
 			p.Fees += x.fee
 		case StateFailed:
 			p.Failed++
+		case StateWrittenOff:
 		default:
 			p.Pending += x.msat + x.feeLimit
 		}

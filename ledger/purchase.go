@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/hex"
@@ -10,14 +11,18 @@ import (
 )
 
 // steps are the states that a purchase may go to. What Lightning says counts even for a payment that was not marked
-// as sent. A payment that is over, or that was once in doubt, is never sent again.
+// as sent, or that was written off. A payment that is over, or that was once in doubt, is never sent again.
 var steps = map[string][]string{
-	StateIntent:    {StateSent, StateSucceeded, StateFailed, StateUnknown},
-	StateSent:      {StateSucceeded, StateFailed, StateUnknown},
-	StateUnknown:   {StateSucceeded, StateFailed},
-	StateSucceeded: {},
-	StateFailed:    {},
+	StateIntent:     {StateSent, StateSucceeded, StateFailed, StateUnknown, StateWrittenOff},
+	StateSent:       {StateSucceeded, StateFailed, StateUnknown, StateWrittenOff},
+	StateUnknown:    {StateSucceeded, StateFailed, StateWrittenOff},
+	StateWrittenOff: {StateSucceeded, StateFailed},
+	StateSucceeded:  {},
+	StateFailed:     {},
 }
+
+// kinds are the journal's words for states that it does not call by their own name.
+var kinds = map[string]string{StateWrittenOff: KindGivenUp}
 
 // change is a step of a purchase, and what is written down with it.
 type change struct {
@@ -58,6 +63,14 @@ func (l *Ledger) Unknown(ctx context.Context, hash units.PaymentHash, reason str
 	return err
 }
 
+// WriteOffPayment notes that the owner gives up asking what became of the payment: its reservation is free again. It
+// fails with ErrNotExpired while the invoice could still be paid. Before, make sure that no channel holds the payment:
+// if it succeeds all the same, Succeed books it as spent, whatever the caps say.
+func (l *Ledger) WriteOffPayment(ctx context.Context, hash units.PaymentHash, reason string) error {
+	_, err := l.change(ctx, "write payment off", change{hash: hash, to: StateWrittenOff, reason: reason})
+	return err
+}
+
 func (l *Ledger) change(ctx context.Context, doing string, c change) (moved bool, err error) {
 	at := l.clock()
 	err = l.write(ctx, doing, func(ctx context.Context, q querier) error {
@@ -69,9 +82,10 @@ func (l *Ledger) change(ctx context.Context, doing string, c change) (moved bool
 
 func take(ctx context.Context, q querier, at clock, c change) (moved bool, err error) {
 	var from string
-	e := Entry{Kind: c.to, PaymentHash: c.hash.String(), Fee: c.fee, Note: c.reason}
-	found, err := one(ctx, q, `SELECT state, seller, info_hash, price_msat, price_per, msat, buys FROM purchases WHERE hash = ?`,
-		[]any{e.PaymentHash}, &from, &e.Party, &e.InfoHash, &e.Price.Msat, &e.Price.Per, &e.Msat, &e.Bytes)
+	var expires int64
+	e := Entry{Kind: cmp.Or(kinds[c.to], c.to), PaymentHash: c.hash.String(), Fee: c.fee, Note: c.reason}
+	found, err := one(ctx, q, `SELECT state, expires, seller, info_hash, price_msat, price_per, msat, buys FROM purchases WHERE hash = ?`,
+		[]any{e.PaymentHash}, &from, &expires, &e.Party, &e.InfoHash, &e.Price.Msat, &e.Price.Per, &e.Msat, &e.Bytes)
 	switch {
 	case err != nil:
 		return false, err
@@ -81,6 +95,8 @@ func take(ctx context.Context, q querier, at clock, c change) (moved bool, err e
 		return false, nil
 	case !slices.Contains(steps[from], c.to):
 		return false, &StateError{Hash: c.hash, From: from, To: c.to}
+	case c.to == StateWrittenOff && expires >= at.ms:
+		return false, ErrNotExpired
 	}
 	if err := run(ctx, q, "UPDATE purchases SET state = ?, fee = ?, preimage = ?, reason = ?, updated = ? WHERE hash = ?",
 		c.to, c.fee, c.preimage, c.reason, at.ms, e.PaymentHash); err != nil {
@@ -111,6 +127,12 @@ func book(ctx context.Context, q querier, at clock, e Entry) error {
 // ask Lightning about each.
 func (l *Ledger) OpenPurchases(ctx context.Context) ([]Purchase, error) {
 	return l.purchases(ctx, "WHERE state IN ('intent', 'sent', 'unknown') ORDER BY id")
+}
+
+// WrittenOffPurchases returns the payments that were written off and of which Lightning has not said since how they
+// ended, oldest first: ask about each now and then.
+func (l *Ledger) WrittenOffPurchases(ctx context.Context) ([]Purchase, error) {
+	return l.purchases(ctx, "WHERE state = 'written off' ORDER BY id")
 }
 
 // Purchases returns the latest payments, at most limit, newest first.

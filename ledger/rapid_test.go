@@ -111,7 +111,7 @@ func (x *world) reserve(t *rapid.T) {
 	p := &modelPurchase{
 		id: x.next, seller: drawParty.Draw(t, "seller"), ih: drawTorrent.Draw(t, "torrent"),
 		msat: units.Msat(drawAmount.Draw(t, "msat")), feeLimit: units.Msat(rapid.Int64Range(0, 100).Draw(t, "fee limit")),
-		state: StateIntent,
+		expires: x.w.t.Add(time.Hour), state: StateIntent,
 	}
 	again := len(x.m.purchases) > 0 && rapid.IntRange(0, 9).Draw(t, "again") == 0
 	if again {
@@ -139,7 +139,7 @@ func (x *world) step(t *rapid.T) {
 		t.Skip("no purchases")
 	}
 	p := rapid.SampledFrom(x.m.purchases).Draw(t, "purchase")
-	to := rapid.SampledFrom([]string{StateSent, StateSucceeded, StateFailed, StateUnknown}).Draw(t, "to")
+	to := rapid.SampledFrom([]string{StateSent, StateSucceeded, StateFailed, StateUnknown, StateWrittenOff}).Draw(t, "to")
 	fee := units.Msat(rapid.Int64Range(0, int64(p.feeLimit)).Draw(t, "fee"))
 	var err error
 	switch ctx := context.Background(); to {
@@ -154,8 +154,13 @@ func (x *world) step(t *rapid.T) {
 		equal(t, "state", refused.From, p.state)
 		return
 	}
+	if errors.Is(err, ErrNotExpired) {
+		equal(t, "expired", p.expires.Before(x.w.t), false)
+		return
+	}
 	check(t, err)
 	if p.state != to {
+		p.late = p.late || p.state == StateWrittenOff && to == StateSucceeded
 		p.state, p.fee, p.doneDay = to, fee, x.day()
 	}
 }
@@ -219,12 +224,13 @@ func (x *world) compare(t *rapid.T) {
 func (x *world) compareTorrent(t *rapid.T, n int) {
 	ctx := context.Background()
 	u := x.m.used(n, x.day())
-	if u.torrent > x.caps.Torrent || u.day > x.caps.Day || u.total > x.caps.Total {
+	late := slices.ContainsFunc(x.m.purchases, func(p *modelPurchase) bool { return p.late })
+	if !late && (u.torrent > x.caps.Torrent || u.day > x.caps.Day || u.total > x.caps.Total) {
 		t.Fatalf("a cap of %+v is exceeded: %+v", x.caps, u)
 	}
 	left, err := x.l.Left(ctx, torrent(n), x.caps)
 	check(t, err)
-	equal(t, "left", left, min(x.caps.Torrent-u.torrent, x.caps.Day-u.day, x.caps.Total-u.total))
+	equal(t, "left", left, max(0, min(x.caps.Torrent-u.torrent, x.caps.Day-u.day, x.caps.Total-u.total)))
 	var want Sample
 	for _, s := range x.m.samples {
 		if s.day == x.day() {

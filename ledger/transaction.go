@@ -15,11 +15,16 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+var errReadOnly = errors.New("the ledger was opened for reading only")
+
 // write runs fn in one transaction of the only writing connection. The context can end the wait for the turn; once
 // begun, a transaction is never interrupted, so an error means that nothing was written.
 func (l *Ledger) write(ctx context.Context, doing string, fn func(context.Context, querier) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if l.writer == nil {
+		return fmt.Errorf("%s: %w", doing, errReadOnly)
 	}
 	select {
 	case l.turn <- struct{}{}:
@@ -28,7 +33,7 @@ func (l *Ledger) write(ctx context.Context, doing string, fn func(context.Contex
 	}
 	defer func() { <-l.turn }()
 	if err := transact(context.WithoutCancel(ctx), l.writer, fn); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", doing, explain(err))
 	}
 	return nil
 }
@@ -64,11 +69,11 @@ func (l *Ledger) read(ctx context.Context, doing string, fn func(context.Context
 	ctx = context.WithoutCancel(ctx)
 	tx, err := l.reading.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", doing, explain(err))
 	}
 	err = errors.Join(fn(ctx, tx), tx.Rollback())
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", doing, explain(err))
 	}
 	return nil
 }

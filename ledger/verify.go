@@ -76,8 +76,9 @@ var audits = []audit{
 		"SELECT hash, seller, info_hash, price_msat, price_per, msat, fee_limit, buys, purpose, created FROM purchases",
 	},
 	{
-		"states of purchases", `SELECT payment_hash, kind, iif(kind = 'succeeded', fee, 0), at, max(id) > 0 FROM journal
-			WHERE kind IN ('intent', 'sent', 'succeeded', 'failed', 'unknown') GROUP BY payment_hash`,
+		"states of purchases", `SELECT payment_hash, iif(kind = 'payment written off', 'written off', kind), iif(kind = 'succeeded', fee, 0),
+			at, max(id) > 0 FROM journal
+			WHERE kind IN ('intent', 'sent', 'succeeded', 'failed', 'unknown', 'payment written off') GROUP BY payment_hash`,
 		"SELECT hash, state, fee, updated, 1 FROM purchases",
 	},
 	{
@@ -100,35 +101,59 @@ var audits = []audit{
 // what its bytes cost at its price. A difference is a *Mismatch. It reads the whole journal: minutes on a large one,
 // during which others can go on writing; ctx can end it between two tables.
 func (l *Ledger) Verify(ctx context.Context) error {
-	return l.read(ctx, "verify", func(inner context.Context, q querier) error {
-		for _, a := range audits {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := a.run(inner, q); err != nil {
-				return err
-			}
-		}
-		if err := checkCosts(inner, q, "tallies", "SELECT price_msat, price_per, bytes, msat FROM tallies"); err != nil {
-			return err
-		}
-		return checkCosts(inner, q, "receipts", "SELECT price_msat, price_per, bytes - free, msat FROM receipts")
-	})
+	list, err := l.Mismatches(ctx)
+	if err == nil && len(list) > 0 {
+		err = fmt.Errorf("verify: %w", list[0])
+	}
+	return err
 }
 
-func (a audit) run(ctx context.Context, q querier) error {
+// Mismatches is Verify with every difference, at most one for each table and comparison.
+func (l *Ledger) Mismatches(ctx context.Context) (list []*Mismatch, err error) {
+	err = l.read(ctx, "verify", func(inner context.Context, q querier) error {
+		list, err = mismatches(ctx, inner, q)
+		return err
+	})
+	return list, err
+}
+
+// mismatches runs every comparison under inner; ctx can end it between two of them.
+func mismatches(ctx, inner context.Context, q querier) (list []*Mismatch, err error) {
+	compare := make([]func() (*Mismatch, error), 0, len(audits)+2)
+	for _, a := range audits {
+		compare = append(compare, func() (*Mismatch, error) { return a.run(inner, q) })
+	}
+	for _, c := range costs {
+		compare = append(compare, func() (*Mismatch, error) { return checkCosts(inner, q, c.table, c.query) })
+	}
+	for _, run := range compare {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		m, err := run()
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			list = append(list, m)
+		}
+	}
+	return list, nil
+}
+
+func (a audit) run(ctx context.Context, q querier) (*Mismatch, error) {
 	m := Mismatch{Table: a.table}
 	var err error
 	if m.Journal, err = except(ctx, q, a.journal, a.holds); err != nil {
-		return fmt.Errorf("%s: %w", a.table, err)
+		return nil, fmt.Errorf("%s: %w", a.table, err)
 	}
 	if m.Holds, err = except(ctx, q, a.holds, a.journal); err != nil {
-		return fmt.Errorf("%s: %w", a.table, err)
+		return nil, fmt.Errorf("%s: %w", a.table, err)
 	}
 	if len(m.Journal)+len(m.Holds) > 0 {
-		return &m
+		return &m, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // except returns a few rows of one query that another does not return.
@@ -155,6 +180,12 @@ func scanText(r *sql.Rows, line *string) error {
 	return err
 }
 
+// costs are the tables whose amounts must be what their bytes cost.
+var costs = []struct{ table, query string }{
+	{"tallies", "SELECT price_msat, price_per, bytes, msat FROM tallies"},
+	{"receipts", "SELECT price_msat, price_per, bytes - free, msat FROM receipts"},
+}
+
 // cost is a row of a table of bytes and what they cost.
 type cost struct {
 	price units.Price
@@ -166,10 +197,10 @@ func scanCost(r *sql.Rows, c *cost) error {
 	return r.Scan(&c.price.Msat, &c.price.Per, &c.bytes, &c.msat)
 }
 
-func checkCosts(ctx context.Context, q querier, table, query string) error {
+func checkCosts(ctx context.Context, q querier, table, query string) (*Mismatch, error) {
 	list, err := all(ctx, q, scanCost, query)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("%s: %w", table, err)
 	}
 	for _, c := range list {
 		if want := c.price.Charge(c.bytes); want != c.msat {
@@ -177,8 +208,8 @@ func checkCosts(ctx context.Context, q querier, table, query string) error {
 				Table:   table,
 				Journal: []string{fmt.Sprintf("%s at %s cost %s", c.bytes, c.price, want)},
 				Holds:   []string{c.msat.String()},
-			}
+			}, nil
 		}
 	}
-	return nil
+	return nil, nil
 }

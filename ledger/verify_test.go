@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"paygate/units"
 )
@@ -31,6 +32,9 @@ func lived(t *testing.T) *Ledger {
 	}
 	check(t, l.Receive(ctx, Receipt{Seller: peer(4), InfoHash: torrent(1), Price: oneSatPerKiB, Bytes: 1024, Free: 24}))
 	check(t, l.WriteOff(ctx, peer(4), torrent(1), 500, ""))
+	check(t, l.Reserve(ctx, intent(w, 3, 4, 1, 5000, 100), wide))
+	w.t = w.t.Add(2 * time.Hour)
+	check(t, turn(l, 3, StateWrittenOff))
 	check(t, l.Verify(ctx))
 	return l
 }
@@ -49,7 +53,7 @@ func TestVerifyFindsEveryTampering(t *testing.T) {
 		"days of samples":     {"UPDATE sample_days SET bytes = 0", "UPDATE sample_days SET day = 0"},
 		"purses":              {"UPDATE purses SET paid = 0", "UPDATE purses SET fees = 0", "UPDATE purses SET failed = 0", "UPDATE purses SET written_off = 0"},
 		"purchases":           {"UPDATE purchases SET msat = 1", "UPDATE purchases SET fee_limit = 0", "DELETE FROM purchases WHERE state = 'unknown'"},
-		"states of purchases": {"UPDATE purchases SET state = 'failed' WHERE state = 'unknown'", "UPDATE purchases SET fee = 1 WHERE fee > 0"},
+		"states of purchases": {"UPDATE purchases SET state = 'failed' WHERE state = 'unknown'", "UPDATE purchases SET state = 'unknown' WHERE state = 'written off'", "UPDATE purchases SET fee = 1 WHERE fee > 0"},
 		"spending":            {"UPDATE spent SET msat = 0", "UPDATE spent SET fees = 0", "DELETE FROM spent", "UPDATE spent SET day = day - 1"},
 		"receipts":            {"UPDATE receipts SET msat = 0", "UPDATE receipts SET free = 0"},
 		"losses":              {"UPDATE losses SET msat = 0", "DELETE FROM losses"},
@@ -138,6 +142,8 @@ func TestJournalExplainsALife(t *testing.T) {
 		{KindUnknown, 5000, 5120},
 		{KindReceived, 977, 1024},
 		{KindWriteOff, 500, 0},
+		{KindIntent, 5000, 5120},
+		{KindGivenUp, 5000, 5120},
 	})
 	none, err := l.Journal(ctx, 0, -1)
 	check(t, err)
