@@ -63,6 +63,7 @@ var scenarios = []struct {
 	{"payment held settles later", heldSettles},
 	{"payment held is given back", heldReturns},
 	{"payment outlives its payer", heldOverRestart},
+	{"payment held is seen in its channel", heldSeen},
 	{"track of an unknown hash", trackUnknown},
 	{"node down refuses a payment", downRefuses},
 	{"node down and back", downAndBack},

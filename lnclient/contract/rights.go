@@ -52,6 +52,8 @@ func macaroonBuying(s *scene) {
 	s.must(err)
 	inv := s.ask(s.client(Seller), 1000)
 	s.paid(c, inv)
+	s.look(c, inv.Hash, lnclient.Succeeded)
+	s.pending(c, inv.Hash)
 	_, err = c.AddInvoice(s.ctx(), lnclient.NewInvoice{Msat: 1000, Expiry: time.Hour})
 	s.problem(err, lnclient.Denied)
 	_, err = c.LookupInvoice(s.ctx(), inv.Hash)

@@ -114,7 +114,27 @@ func (n *Network) rpcChannel(c *channel, alias string, active bool) *lnrpc.Chann
 		Initiator:         side == 0,
 		LocalConstraints:  limits,
 		RemoteConstraints: limits,
+		PendingHtlcs:      n.pendingHTLCs(c, alias),
 	}
+}
+
+// pendingHTLCs are the parts in flight that a channel holds, as one of its nodes sees them. The lock is held.
+func (n *Network) pendingHTLCs(c *channel, alias string) (list []*lnrpc.HTLC) {
+	for _, a := range n.state.accounts {
+		for _, p := range a.payments {
+			if p.ended() {
+				continue
+			}
+			for _, h := range p.Hops {
+				if h.Channel == c.ID {
+					list = append(list, &lnrpc.HTLC{
+						Incoming: h.From != alias, Amount: int64(h.Msat / units.Sat), HashLock: p.Hash, ExpirationHeight: longestLock,
+					})
+				}
+			}
+		}
+	}
+	return list
 }
 
 // channelID looks like a short channel id (BOLT 7): block, transaction, output.

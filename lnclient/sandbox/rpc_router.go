@@ -161,6 +161,24 @@ func oneAmount(sat, msat int64) (units.Msat, error) {
 // noPreimage is what lnd shows for a payment that has not succeeded.
 var noPreimage = hexBytes(make([]byte, 32))
 
+// attempts shows the one part in which the sandbox sends a payment, if it has set out.
+func attempts(p *payment) []*lnrpc.HTLCAttempt {
+	if len(p.Hops) == 0 {
+		return nil
+	}
+	a := &lnrpc.HTLCAttempt{Route: &lnrpc.Route{}}
+	for _, h := range p.Hops {
+		a.Route.Hops = append(a.Route.Hops, &lnrpc.Hop{ChanId: channelID(h.Channel), AmtToForwardMsat: int64(h.Msat)})
+	}
+	switch p.status {
+	case lnrpc.Payment_SUCCEEDED:
+		a.Status = lnrpc.HTLCAttempt_SUCCEEDED
+	case lnrpc.Payment_FAILED:
+		a.Status = lnrpc.HTLCAttempt_FAILED
+	}
+	return []*lnrpc.HTLCAttempt{a}
+}
+
 // rpcPayment puts a payment in lnd's form.
 func (n *Network) rpcPayment(p *payment) (msg *lnrpc.Payment, ended bool) {
 	n.mu.Lock()
@@ -177,6 +195,7 @@ func (n *Network) rpcPayment(p *payment) (msg *lnrpc.Payment, ended bool) {
 		Status:          p.status,
 		PaymentIndex:    p.index,
 		FailureReason:   lnrpc.PaymentFailureReason(lnrpc.PaymentFailureReason_value[p.Reason]),
+		Htlcs:           attempts(p),
 	}
 	if p.status == lnrpc.Payment_SUCCEEDED {
 		msg.PaymentPreimage = p.preimage.String()
