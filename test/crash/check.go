@@ -181,8 +181,7 @@ func (l look) checkNodes(d *findings) {
 // favour.
 func (l look) checkBill(d *findings) {
 	t := l.seller.totals
-	lost := l.passed - t.SoldBytes
-	if fresh := lost - l.loss.before; fresh < 0 {
+	if fresh := l.lost() - l.loss.before; fresh < 0 {
 		d.add("the seller charged for %d bytes more than passed", -int64(fresh))
 	} else if cost, most := l.loss.price.Charge(fresh), units.Msat(l.loss.crashes)*(l.loss.largest); cost > most {
 		d.add("%d bytes passed and were not charged: %d msat after %d crashes, at most %d", fresh, cost, l.loss.crashes, most)
@@ -193,7 +192,10 @@ func (l look) checkBill(d *findings) {
 	}
 }
 
-// settled lists what must hold besides once every payment is resolved and both sides have compared their books.
+// lost is how many bytes passed and were never charged.
+func (l look) lost() units.Bytes { return l.passed - l.seller.totals.SoldBytes }
+
+// settledDifferences lists what must hold besides once every payment is resolved and both sides have compared their books.
 func (l look) settledDifferences() []string {
 	var d findings = l.differences()
 	if n := len(l.buyer.open()); n > 0 {

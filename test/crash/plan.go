@@ -187,22 +187,22 @@ func (p *plan) choose(r role, s situation) (point string, extra bool) {
 		}
 	}
 	differing := []string{fault.ReconBefore, fault.ReconAfter}
-	if s.apart && p.rng.IntN(10) < 7 {
+	ordinary := without(left, slices.Concat(afterwards, differing))
+	if s.apart && (p.rng.IntN(10) < 7 || len(ordinary) == 0) {
 		if point, ok := p.pick(r, only(left, differing)); ok {
 			return point, false
 		}
 	}
-	ordinary := without(left, slices.Concat(afterwards, differing))
 	if early := without(ordinary, []string{p.last}); len(early) > 0 {
 		ordinary = early
 	}
 	if point, ok := p.pick(r, ordinary); ok {
 		return p.again(point), false
 	}
-	if len(only(left, afterwards)) > 0 {
-		return fault.PayAfter, true
+	if len(only(left, differing)) > 0 {
+		return fault.ReceiveBefore, true // which leaves received bytes uncounted
 	}
-	return anywhere, true
+	return fault.PayAfter, true // which leaves a payment open
 }
 
 // pick takes one of some points off the plan.

@@ -43,10 +43,9 @@ func (l *lane) reconcile(ctx context.Context, limit time.Duration, when string, 
 
 // accept makes a look the one that the next is measured from.
 func (l *lane) accept(found look) {
-	lost := found.passed - found.seller.totals.SoldBytes
-	l.report.looked(found.loss.price.Charge(lost-found.loss.before), found.loss.crashes)
+	l.report.looked(found)
 	l.last = found
-	l.begun.loss.before, l.begun.loss.crashes = lost, 0
+	l.begun.loss.before, l.begun.loss.crashes = found.lost(), 0
 	for _, p := range found.buyer.open() {
 		l.found[p.Hash] = true
 	}

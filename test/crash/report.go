@@ -34,6 +34,8 @@ type Report struct {
 	MostLost    units.Msat     // to one crash of a seller
 	Largest     units.Msat     // the largest purchase
 	WrittenOff  units.Msat     // by buyers, net
+	MostOwed    units.Msat     // unused credit that a seller owed at any time
+	MostAtStake units.Msat     // unused and unresolved money that a buyer had with its seller, by its own books
 	Differences []string       // everything that did not add up, at any time
 
 	mu sync.Mutex
@@ -74,13 +76,20 @@ func (r *Report) notReached(who role, point string) {
 	r.NotReached = append(r.NotReached, string(who)+" "+point)
 }
 
-func (r *Report) looked(lost units.Msat, crashes int) {
+// looked takes a look at which nothing differed.
+func (r *Report) looked(l look) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Looks++
-	if crashes > 0 {
-		r.MostLost = max(r.MostLost, lost/units.Msat(crashes))
+	if n := l.loss.crashes; n > 0 {
+		r.MostLost = max(r.MostLost, l.loss.price.Charge(l.lost()-l.loss.before)/units.Msat(n))
 	}
+	r.MostOwed = max(r.MostOwed, l.seller.totals.CreditOwed)
+	stake := l.buyer.totals.CreditHeld
+	for _, p := range l.buyer.open() {
+		stake += p.Msat
+	}
+	r.MostAtStake = max(r.MostAtStake, stake)
 }
 
 func (r *Report) differ(lane int, when string, list []string) {
@@ -126,6 +135,7 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "  invoices:  %d made, %d credited\n", r.Invoices, r.Credited)
 	fmt.Fprintf(&b, "  bytes:     %s passed, %s charged; at most %s of a crash went uncharged, a purchase is %s; buyers wrote off %s\n",
 		r.Passed, r.Charged, r.MostLost, r.Largest, r.WrittenOff)
+	fmt.Fprintf(&b, "  at stake:  a seller owed at most %s of credit, a buyer had at most %s unused or unresolved\n", r.MostOwed, r.MostAtStake)
 	fmt.Fprintf(&b, "  books reconciled %d times: %d differences", r.Looks, len(r.Differences))
 	for _, d := range r.Differences {
 		b.WriteString("\n    " + d)
