@@ -120,7 +120,7 @@ func owns(t testing.TB, n *lnd.Node, want units.Msat) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience/4)
 	defer cancel()
 	err := process.Poll(ctx, 50*time.Millisecond, func() error {
-		has, _, err := n.Balance(ctx)
+		has, _, err := n.Balance(t.Context())
 		if err == nil && has != want {
 			err = fmt.Errorf("it owns %s, want %s", has, want)
 		}
