@@ -97,6 +97,8 @@ func newRootCommand() *cobra.Command {
 		newRunCommand(),
 		newCheckCommand(),
 		newLndCommand(),
+		newLedgerCommand(),
+		newPaymentsCommand(),
 		newSandboxCommand(),
 		newStatusCommand(),
 		newVersionCommand(),

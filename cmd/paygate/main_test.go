@@ -158,7 +158,7 @@ func checkExample(t *testing.T, line string) {
 	line, _, _ = strings.Cut(line, "  #")
 	words := strings.Fields(strings.ReplaceAll(line, `"1 sat"`, "1sat"))
 	cmd, rest, err := newRootCommand().Find(words[1:])
-	if words[0] != "paygate" || err != nil || cmd.ParseFlags(rest) != nil || cmd.Flags().NArg() != 0 {
+	if words[0] != "paygate" || err != nil || cmd.ParseFlags(rest) != nil || cmd.ValidateArgs(cmd.Flags().Args()) != nil {
 		t.Errorf("example %q does not parse", line)
 	}
 }
