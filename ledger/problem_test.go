@@ -45,9 +45,9 @@ func TestOpenNamesTheProblem(t *testing.T) {
 		"no database": {func(t *testing.T, path string) {
 			check(t, os.WriteFile(path, []byte(strings.Repeat("not a database ", 1000)), 0o600))
 		}, false, NoLedger},
-		"no file":         {func(*testing.T, string) {}, true, Missing},
-		"a damaged file":  {damaged, false, Corrupted},
-		"half of a file":  {func(t *testing.T, path string) { made(t, path); check(t, os.Truncate(path, 6000)) }, false, Corrupted},
+		"no file":        {func(*testing.T, string) {}, true, Missing},
+		"a damaged file": {damaged, false, Corrupted},
+		"half of a file": {func(t *testing.T, path string) { made(t, path); check(t, os.Truncate(path, 6000)) }, false, Corrupted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ledger.db")
