@@ -117,6 +117,9 @@ func (p *pair) underPayment(t *testing.T, crash func(*testing.T, *pair, *lnd.Hol
 	begun := make(chan result, 1)
 	go func() { begun <- pay(t.Context(), buyer, h.Request, h.Hash) }()
 	check(t, h.Accepted(bounded(t)))
+	if held, err := buyer.PendingHTLC(bounded(t), h.Hash); err != nil || len(held.HTLCs) != 1 || held.HTLCs[0].Msat != 30_000 {
+		t.Errorf("while the seller holds it, the buyer's channels hold %+v, %v", held, err)
+	}
 	crash(t, p, h)
 	if first := <-begun; first.err != nil {
 		requireUnknown(t, first)

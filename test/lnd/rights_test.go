@@ -38,34 +38,72 @@ func TestMacaroons(t *testing.T) {
 		t.Run(tt.name+" grants nothing else", func(t *testing.T) {
 			denied := grantsOnly(t, node, tt.uris, every)
 			t.Logf("%d of lnd's %d calls are granted, and %d denied", len(tt.uris), len(every), denied)
+			if len(tt.uris)+denied != len(every) {
+				t.Error("that is not all")
+			}
 		})
-		for uri, use := range tt.uses {
-			t.Run(tt.name+" needs "+uri, func(t *testing.T) { needs(t, node, tt.uris, uri, use) })
+		for _, uri := range tt.uris {
+			if uri == listing {
+				continue
+			}
+			t.Run(tt.name+" needs "+uri, func(t *testing.T) { needs(t, node, tt.uris, uri, tt.uses[uri]) })
 		}
 	}
+	t.Run("paygate reads rights as lnd does", func(t *testing.T) { readsRights(t, node, every) })
 }
 
-// everyCall lists the calls that need a macaroon, as lnd tells.
-func everyCall(t *testing.T, n *lnd.Node) []string {
-	conn := dial(t, n)
+// listing is the one right without which nothing is denied: settlements that came before the first subscription are
+// then not heard of.
+const listing = "/lnrpc.Lightning/ListInvoices"
+
+// everyCall lists the calls that need a macaroon, and the rights that they need, as lnd tells.
+func everyCall(t *testing.T, n *lnd.Node) map[string][]*lnrpc.MacaroonPermission {
 	ctx := metadata.AppendToOutgoingContext(bounded(t), "macaroon", n.Macaroon().Reveal())
-	r, err := lnrpc.NewLightningClient(conn).ListPermissions(ctx, &lnrpc.ListPermissionsRequest{})
+	r, err := lnrpc.NewLightningClient(dial(t, n)).ListPermissions(ctx, &lnrpc.ListPermissionsRequest{})
 	check(t, err)
-	var uris []string
-	for uri := range r.MethodPermissions {
-		uris = append(uris, uri)
+	every := map[string][]*lnrpc.MacaroonPermission{}
+	for uri, list := range r.MethodPermissions {
+		every[uri] = list.Permissions
 	}
-	slices.Sort(uris)
-	return uris
+	return every
+}
+
+// readsRights bakes a macaroon for each of paygate's calls from the rights that lnd asks for, instead of by its name.
+func readsRights(t *testing.T, n *lnd.Node, every map[string][]*lnrpc.MacaroonPermission) {
+	ctx := metadata.AppendToOutgoingContext(bounded(t), "macaroon", n.Macaroon().Reveal())
+	node := lnrpc.NewLightningClient(dial(t, n))
+	all := lnclient.Permissions(true, true)
+	for _, uri := range all {
+		baked, err := node.BakeMacaroon(ctx, &lnrpc.BakeMacaroonRequest{Permissions: every[uri]})
+		check(t, err)
+		rights, err := lnclient.InspectMacaroon(units.Secret(baked.Macaroon))
+		check(t, err)
+		if missing := rights.Missing([]string{uri}); len(missing) > 0 || len(rights.Missing(all)) == 0 {
+			t.Errorf("%s is allowed by %v: missing %v", uri, rights.List, missing)
+		}
+	}
+	m, err := n.Bake(bounded(t), all...)
+	check(t, err)
+	rights, err := lnclient.InspectMacaroon(m)
+	check(t, err)
+	harmful, harmless := rights.Beyond(all)
+	if missing := rights.Missing(all); len(missing)+len(harmful)+len(harmless) > 0 {
+		t.Errorf("baked by name: missing %v, beyond %v and %v", missing, harmful, harmless)
+	}
+	rights, err = lnclient.InspectMacaroon(n.Macaroon())
+	check(t, err)
+	if harmful, _ := rights.Beyond(all); len(harmful) == 0 {
+		t.Error("an admin macaroon counts as harmless")
+	}
 }
 
 // grantsOnly makes every call that the macaroon should not allow, and counts the denials.
-func grantsOnly(t *testing.T, n *lnd.Node, uris, every []string) int {
+func grantsOnly(t *testing.T, n *lnd.Node, uris []string, every map[string][]*lnrpc.MacaroonPermission) int {
 	m, err := n.Bake(bounded(t), uris...)
 	check(t, err)
 	conn := dial(t, n)
 	denied := 0
-	for _, uri := range every {
+	for uri := range every {
 		if slices.Contains(uris, uri) {
 			continue
 		}
@@ -76,7 +114,7 @@ func grantsOnly(t *testing.T, n *lnd.Node, uris, every []string) int {
 		}
 	}
 	for _, uri := range uris {
-		if !slices.Contains(every, uri) {
+		if every[uri] == nil {
 			t.Errorf("lnd knows no %s", uri)
 		}
 	}
@@ -118,12 +156,19 @@ func dial(t *testing.T, n *lnd.Node) *grpc.ClientConn {
 	return conn
 }
 
-// sellingCalls are what paygate does with each right. Without the one to list, it only hears less.
+func liquidity(ctx context.Context, c *lnclient.Client) error {
+	_, err := c.Liquidity(ctx)
+	return err
+}
+
+// sellingCalls are what paygate does with each right.
 var sellingCalls = map[string]func(context.Context, *lnclient.Client) error{
 	"/lnrpc.Lightning/GetInfo": func(ctx context.Context, c *lnclient.Client) error {
 		_, err := c.Info(ctx)
 		return err
 	},
+	"/lnrpc.Lightning/ListChannels":   liquidity,
+	"/lnrpc.Lightning/ChannelBalance": liquidity,
 	"/lnrpc.Lightning/AddInvoice": func(ctx context.Context, c *lnclient.Client) error {
 		_, err := c.AddInvoice(ctx, lnclient.NewInvoice{Msat: 1000, Expiry: time.Minute})
 		return err
@@ -151,7 +196,9 @@ func buyingCalls(t *testing.T, n *lnd.Node) map[string]func(context.Context, *ln
 	inv, err := client(t, n).AddInvoice(bounded(t), lnclient.NewInvoice{Msat: 1000, Expiry: time.Hour})
 	check(t, err)
 	return map[string]func(context.Context, *lnclient.Client) error{
-		"/lnrpc.Lightning/GetInfo": sellingCalls["/lnrpc.Lightning/GetInfo"],
+		"/lnrpc.Lightning/GetInfo":        sellingCalls["/lnrpc.Lightning/GetInfo"],
+		"/lnrpc.Lightning/ListChannels":   liquidity,
+		"/lnrpc.Lightning/ChannelBalance": liquidity,
 		"/routerrpc.Router/SendPaymentV2": func(ctx context.Context, c *lnclient.Client) error {
 			_, err := c.Pay(ctx, payment(inv.Request, inv.Hash))
 			return err
@@ -165,8 +212,8 @@ func buyingCalls(t *testing.T, n *lnd.Node) map[string]func(context.Context, *ln
 
 // needs shows that a use is denied if its right alone is left out, and only then.
 func needs(t *testing.T, n *lnd.Node, uris []string, uri string, use func(context.Context, *lnclient.Client) error) {
-	if !slices.Contains(uris, uri) {
-		t.Fatalf("%s is not among the permissions", uri)
+	if use == nil {
+		t.Fatal("the right is used for nothing")
 	}
 	if err := use(bounded(t), limited(t, n, uris...)); isProblem(err, lnclient.Denied) {
 		t.Errorf("with every right: %v", err)
