@@ -76,8 +76,9 @@ type Info struct {
 	Node    units.NodeKey
 	Alias   string
 	Version string
-	Network string // as lnd names it: mainnet, testnet, signet, simnet or regtest
-	Synced  bool   // with the chain, as lnd sees it
+	Network string    // as lnd names it: mainnet, testnet, signet, simnet or regtest
+	Synced  bool      // with the chain, as lnd sees it
+	Header  time.Time // in the newest block header that the node knows; whole seconds
 }
 
 // Info asks the node who it is. It never blocks longer than ten seconds.
@@ -88,7 +89,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, c.problem(ctx, "ask node for its identity", err)
 	}
-	info := Info{Alias: r.Alias, Version: r.Version, Synced: r.SyncedToChain}
+	info := Info{Alias: r.Alias, Version: r.Version, Synced: r.SyncedToChain, Header: time.Unix(r.BestHeaderTimestamp, 0)}
 	if len(r.Chains) > 0 {
 		info.Network = r.Chains[0].Network
 	}

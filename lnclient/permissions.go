@@ -30,6 +30,9 @@ func BuyPermissions() []string {
 	return []string{uriGetInfo, uriListChannels, uriChannelBalance, uriSendPayment, uriTrackPayment}
 }
 
+// LiquidityPermissions are those of them that only show what the node can send and receive.
+func LiquidityPermissions() []string { return []string{uriListChannels, uriChannelBalance} }
+
 // Permissions are the calls that a macaroon must allow for what its owner does, each once, as URIs to bake it from.
 func Permissions(sell, buy bool) []string {
 	var uris []string
