@@ -1,0 +1,58 @@
+package doctor
+
+import "fmt"
+
+// Verdict is what a check came to.
+type Verdict string
+
+// The verdicts. Only Fail means that something does not work.
+const (
+	Pass Verdict = "pass"
+	Warn Verdict = "warn"
+	Fail Verdict = "fail"
+	Skip Verdict = "skip" // could not be told, or does not matter here; the text says why
+)
+
+// The checks, in the order in which they are made.
+const (
+	CheckConfiguration = "configuration"
+	CheckDataDir       = "data_dir"
+	CheckDisk          = "disk"
+	CheckSecrets       = "secrets"
+	CheckFiles         = "open files"
+	CheckNode          = "lnd"
+	CheckVersion       = "lnd version"
+	CheckNetwork       = "network"
+	CheckMacaroon      = "macaroon"
+	CheckClock         = "clock"
+	CheckInbound       = "inbound"
+	CheckOutbound      = "outbound"
+	CheckPeers         = "public port"
+	CheckSOCKS5        = "socks5 port"
+	CheckClient        = "client"
+	CheckBypass        = "way around"
+)
+
+// Finding is the outcome of one check, in the owner's words. A warning or a failure carries a remedy.
+type Finding struct {
+	Check   string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	Text    string  `json:"text"`
+	Remedy  string  `json:"remedy,omitempty"`
+}
+
+func pass(check, format string, args ...any) Finding {
+	return Finding{check, Pass, fmt.Sprintf(format, args...), ""}
+}
+
+func skip(check, format string, args ...any) Finding {
+	return Finding{check, Skip, fmt.Sprintf(format, args...), ""}
+}
+
+func warn(check, remedy, format string, args ...any) Finding {
+	return Finding{check, Warn, fmt.Sprintf(format, args...), remedy}
+}
+
+func fail(check, remedy, format string, args ...any) Finding {
+	return Finding{check, Fail, fmt.Sprintf(format, args...), remedy}
+}
