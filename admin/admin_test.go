@@ -28,6 +28,8 @@ type source struct {
 
 func (s source) Status(context.Context) (Status, error) { return s.st, s.err }
 
+func (s source) Ready(context.Context) error { return s.err }
+
 // serve runs a server on path until the returned function is called, which gives Run's error.
 func serve(t *testing.T, path string, src Source) func() error {
 	t.Helper()
@@ -48,7 +50,7 @@ func serve(t *testing.T, path string, src Source) func() error {
 
 func filled() Status {
 	return Status{
-		Version: "v1", Started: time.Date(2024, 1, 2, 3, 4, 5, 6, time.UTC), Uptime: 7, Lightning: Lightning{"ready", "alice", "regtest", "none"},
+		Version: "v1", Started: time.Date(2024, 1, 2, 3, 4, 5, 6, time.UTC), Uptime: 7, Peers: "192.0.2.1:6881", SOCKS5: "127.0.0.1:1080", Lightning: Lightning{"ready", "alice", "regtest", "none"},
 		Totals:   Totals{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14},
 		Sessions: []Session{{1, "r", "h", true, "gated", "open", "sell", 2, 3, 4, -5}},
 		Torrents: []Torrent{{"h", "rule", "25 sat per GiB", 1, 2, 3}},
@@ -70,7 +72,7 @@ func TestFetchBringsTheStatusUnchanged(t *testing.T) {
 func TestListsAreNeverNull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), SocketName)
 	stop := serve(t, path, source{st: Status{Totals: Totals{Received: units.Sat}}})
-	body, err := get(t.Context(), path, "/status")
+	_, body, err := get(t.Context(), path, "/status")
 	if err != nil || !strings.Contains(string(body), `"sessions":[],"torrents":[]`) || !strings.Contains(string(body), `"received_msat":1000`) {
 		t.Errorf("%s, %v", body, err)
 	}
@@ -96,6 +98,33 @@ func TestSocketIsTheOwnersAlone(t *testing.T) {
 	}
 }
 
+func TestReadiness(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		code  int
+		line  string
+		ready bool
+	}{
+		{nil, http.StatusOK, "ready", true},
+		{errors.New("the wallet is locked;\n  lncli unlock"), http.StatusServiceUnavailable, "not ready: the wallet is locked; lncli unlock", false},
+	} {
+		path := filepath.Join(t.TempDir(), SocketName)
+		stop := serve(t, path, source{err: tt.err})
+		if got := ask(t, path, "GET", "/readyz"); got != tt.code {
+			t.Errorf("status %d, want %d", got, tt.code)
+		}
+		if line, ready, err := FetchReady(t.Context(), path); line != tt.line || ready != tt.ready || err != nil {
+			t.Errorf("%q, %t, %v; want %q", line, ready, err, tt.line)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := FetchReady(t.Context(), path); err == nil {
+			t.Error("ready without anybody there")
+		}
+	}
+}
+
 func TestOnlyReadingIsAnswered(t *testing.T) {
 	path := filepath.Join(t.TempDir(), SocketName)
 	stop := serve(t, path, source{st: filled()})
@@ -106,6 +135,8 @@ func TestOnlyReadingIsAnswered(t *testing.T) {
 		{"GET", "/status", 200},
 		{"HEAD", "/status", 200},
 		{"GET", "/healthz", 200},
+		{"GET", "/readyz", 200},
+		{"POST", "/readyz", 405},
 		{"POST", "/status", 405},
 		{"DELETE", "/status", 405},
 		{"PUT", "/healthz", 405},
@@ -246,6 +277,8 @@ func (b blocking) Status(ctx context.Context) (Status, error) {
 	<-ctx.Done()
 	return Status{}, ctx.Err()
 }
+
+func (b blocking) Ready(context.Context) error { return nil }
 
 func TestEndReleasesAnswersUnderWay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), SocketName)

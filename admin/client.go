@@ -16,7 +16,10 @@ const maxAnswer = 64 << 20
 // Fetch asks the paygate that listens on the socket for its status. It waits as long as ctx allows.
 func Fetch(ctx context.Context, socketPath string) (Status, error) {
 	var st Status
-	body, err := get(ctx, socketPath, "/status")
+	code, body, err := get(ctx, socketPath, "/status")
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("it answers %d %s: %s", code, http.StatusText(code), strings.TrimSpace(string(body)))
+	}
 	if err != nil {
 		return st, fmt.Errorf("ask paygate at %s: %w", socketPath, err)
 	}
@@ -26,7 +29,20 @@ func Fetch(ctx context.Context, socketPath string) (Status, error) {
 	return st, nil
 }
 
-func get(ctx context.Context, socketPath, path string) ([]byte, error) {
+// FetchReady asks the paygate that listens on the socket whether it can do all that it is there for. The line says so,
+// or what is wrong and what to do about it.
+func FetchReady(ctx context.Context, socketPath string) (line string, ready bool, err error) {
+	code, body, err := get(ctx, socketPath, "/readyz")
+	if err == nil && code != http.StatusOK && code != http.StatusServiceUnavailable {
+		err = fmt.Errorf("it answers %d %s: %s", code, http.StatusText(code), strings.TrimSpace(string(body)))
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("ask paygate at %s: %w", socketPath, err)
+	}
+	return strings.TrimSpace(string(body)), code == http.StatusOK, nil
+}
+
+func get(ctx context.Context, socketPath, path string) (code int, body []byte, err error) {
 	tr := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -37,16 +53,13 @@ func get(ctx context.Context, socketPath, path string) ([]byte, error) {
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://paygate"+path, nil)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	res, err := tr.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("it answers %s: %s", res.Status, strings.TrimSpace(string(body)))
-	}
-	return body, err
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return res.StatusCode, body, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -82,7 +83,20 @@ func (s *Server) handler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
 	})
+	mux.HandleFunc("GET /readyz", s.readyz)
 	return mux
+}
+
+// readyz answers 200 and "ready", or 503 and one line that says what is wrong and what to do about it.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout/2)
+	defer cancel()
+	if err := s.source.Ready(ctx); err != nil {
+		http.Error(w, "not ready: "+strings.Join(strings.Fields(err.Error()), " "), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "ready")
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -10,16 +10,22 @@ import (
 // SocketName is the file name of the socket inside data_dir.
 const SocketName = "paygate.sock"
 
-// Source knows what paygate is doing right now. Status must be safe for concurrent use and end with ctx.
+// Source knows what paygate is doing right now. Its methods must be safe for concurrent use and end with ctx.
 type Source interface {
 	Status(ctx context.Context) (Status, error)
+	// Ready returns nil if paygate can do all that it is there for, else an error that says in one line what is wrong
+	// and what to do about it.
+	Ready(ctx context.Context) error
 }
 
-// Status is one snapshot. Amounts are in millisatoshi, sizes in bytes, rates in bytes per second.
+// Status is one snapshot. Amounts are in millisatoshi, sizes in bytes, rates in bytes per second. Peers and SOCKS5 are
+// the addresses that paygate listens on; empty: none.
 type Status struct {
 	Version   string        `json:"version"`
 	Started   time.Time     `json:"started"`
 	Uptime    time.Duration `json:"uptime_ns"`
+	Peers     string        `json:"peers"`
+	SOCKS5    string        `json:"socks5"`
 	Lightning Lightning     `json:"lightning"`
 	Totals    Totals        `json:"totals"`
 	Sessions  []Session     `json:"sessions"`
