@@ -96,6 +96,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newRunCommand(),
 		newCheckCommand(),
+		newDoctorCommand(),
 		newLndCommand(),
 		newLedgerCommand(),
 		newPaymentsCommand(),

@@ -11,6 +11,11 @@ import (
 	"paygate/units"
 )
 
+// newNode prepares the connection to the node; it connects at the first call.
+func newNode(ln config.Lightning) (*lnclient.Client, error) {
+	return lnclient.New(lnclient.Config{Address: ln.Address, TLSCert: ln.TLSCert, Macaroon: ln.Macaroon, Network: ln.Network})
+}
+
 // lndRail lets pay speak to lnd.
 type lndRail struct {
 	client *lnclient.Client

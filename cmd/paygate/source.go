@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"paygate/admin"
+	"paygate/doctor"
 	"paygate/lnclient"
 	"paygate/pay"
 	"paygate/proxy"
@@ -22,6 +24,7 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 	}
 	st := admin.Status{
 		Version: buildVersion(), Started: s.started, Uptime: time.Since(s.started),
+		Peers: listening(s.proxy.PeersAddr()), SOCKS5: listening(s.proxy.SOCKS5Addr()),
 		Lightning: s.lightning(ctx),
 		Totals: admin.Totals{
 			SoldBytes: totals.SoldBytes, SampleBytes: totals.SampleBytes, Received: totals.Received,
@@ -37,6 +40,13 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 	}
 	st.Torrents = s.torrents(st.Sessions)
 	return st, nil
+}
+
+func listening(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 func session(p proxy.SessionInfo, t pay.Talk) admin.Session {
@@ -73,6 +83,14 @@ func (s *sidecar) torrent(infoHash string) admin.Torrent {
 	return t
 }
 
+// Ready says whether all that the configuration asks for can be done. See admin.Source.
+func (s *sidecar) Ready(ctx context.Context) error {
+	if s.node == nil {
+		return doctor.Ready(ctx, s.cfg, doctor.ThisMachine(), nil)
+	}
+	return doctor.Ready(ctx, s.cfg, doctor.ThisMachine(), s.node)
+}
+
 // lightning asks the node how it is.
 func (s *sidecar) lightning(ctx context.Context) admin.Lightning {
 	if s.node == nil {
@@ -80,7 +98,7 @@ func (s *sidecar) lightning(ctx context.Context) admin.Lightning {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodeAnswer)
 	defer cancel()
-	info, err := s.node.Info(ctx)
+	info, err := s.askNode(ctx)
 	if err == nil {
 		return admin.Lightning{State: "ready", Alias: info.Alias, Network: info.Network}
 	}
@@ -89,4 +107,11 @@ func (s *sidecar) lightning(ctx context.Context) admin.Lightning {
 		return admin.Lightning{State: p.Kind.String(), Network: s.cfg.Lightning.Network, Remedy: p.Remedy}
 	}
 	return admin.Lightning{State: "unknown", Remedy: err.Error()}
+}
+
+func (s *sidecar) askNode(ctx context.Context) (lnclient.Info, error) {
+	if err := s.node.Ready(ctx); err != nil {
+		return lnclient.Info{}, err
+	}
+	return s.node.Info(ctx)
 }

@@ -21,6 +21,7 @@ It talks to the socket paygate.sock in data_dir, which only paygate's own user c
 type statusOptions struct {
 	config, socket string
 	watch, json    bool
+	ready          bool
 }
 
 func newStatusCommand() *cobra.Command {
@@ -28,13 +29,15 @@ func newStatusCommand() *cobra.Command {
 		Use: "status", Short: "Show what a running paygate does", Long: statusHelp,
 		Example: "  paygate status -c paygate.yaml\n" +
 			"  paygate status -c paygate.yaml --watch\n" +
-			"  paygate status --socket ~/.paygate/paygate.sock | jq .totals.earned_msat",
+			"  paygate status --socket ~/.paygate/paygate.sock | jq .totals.earned_msat\n" +
+			"  paygate status --ready    # for a health check: exit status 0 if it is",
 	}
 	var o statusOptions
 	path := configFlag(cmd)
 	cmd.Flags().StringVar(&o.socket, "socket", "", "ask at this `path` instead of the one that the configuration implies")
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "refresh every second until interrupted")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON on a terminal too")
+	cmd.Flags().BoolVar(&o.ready, "ready", false, "say in one line whether everything works, or what does not; exit status 1 if it does not")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.config = *path
 		return status(cmd.Context(), cmd.OutOrStdout(), o)
@@ -46,6 +49,9 @@ func status(ctx context.Context, w io.Writer, o statusOptions) error {
 	socket, err := socketPath(o)
 	if err != nil {
 		return err
+	}
+	if o.ready {
+		return showReady(ctx, w, socket)
 	}
 	show := showJSON(w)
 	if isTerminal(w) && !o.json {
@@ -70,12 +76,32 @@ func socketPath(o statusOptions) (string, error) {
 
 const askTimeout = 10 * time.Second
 
+func showReady(ctx context.Context, w io.Writer, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	line, ready, err := admin.FetchReady(ctx, socket)
+	if err != nil {
+		return notRunning(err)
+	}
+	if _, err := fmt.Fprintln(w, printable(line)); err != nil {
+		return err
+	}
+	if !ready {
+		return &exitError{code: exitFailure}
+	}
+	return nil
+}
+
+func notRunning(err error) error {
+	return fmt.Errorf("%w\nIs `paygate run` up, with the same data_dir and the same user?", err)
+}
+
 func showOnce(ctx context.Context, socket string, show func(admin.Status) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	st, err := admin.Fetch(ctx, socket)
 	if err != nil {
-		return fmt.Errorf("%w\nIs `paygate run` up, with the same data_dir and the same user?", err)
+		return notRunning(err)
 	}
 	return show(st)
 }

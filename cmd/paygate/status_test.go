@@ -71,14 +71,21 @@ func TestRepaintStartsAtTheTopAndClearsTheRest(t *testing.T) {
 }
 
 // fixedSource always tells the same.
-type fixedSource struct{ st admin.Status }
+type fixedSource struct {
+	st    admin.Status
+	ready error
+}
 
 func (s fixedSource) Status(context.Context) (admin.Status, error) { return s.st, nil }
 
+func (s fixedSource) Ready(context.Context) error { return s.ready }
+
 // serveStatus answers on a socket in dir until the test ends.
-func serveStatus(t *testing.T, dir string, st admin.Status) {
+func serveStatus(t *testing.T, dir string, st admin.Status) { serve(t, dir, fixedSource{st: st}) }
+
+func serve(t *testing.T, dir string, source fixedSource) {
 	t.Helper()
-	srv, err := admin.New(admin.Config{Socket: filepath.Join(dir, admin.SocketName)}, fixedSource{st})
+	srv, err := admin.New(admin.Config{Socket: filepath.Join(dir, admin.SocketName)}, source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +146,30 @@ func TestStatusWatchesUntilInterrupted(t *testing.T) {
 func TestStatusWithoutPaygate(t *testing.T) {
 	got := runIn(t, configDir(t), "status")
 	if got.code != exitFailure || got.stdout != "" || !strings.Contains(got.stderr, "no such file or directory\nIs `paygate run` up") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestStatusReady(t *testing.T) {
+	for _, tt := range []struct {
+		ready error
+		code  int
+		want  string
+	}{
+		{nil, 0, "ready\n"},
+		{
+			errors.New("lnd at h:1 waits for the password of its wallet;\nunlock the wallet: lncli unlock"), exitFailure,
+			"not ready: lnd at h:1 waits for the password of its wallet; unlock the wallet: lncli unlock\n",
+		},
+	} {
+		dir := t.TempDir()
+		serve(t, dir, fixedSource{ready: tt.ready})
+		if got := runIn(t, dir, "status", "--ready", "--socket", admin.SocketName); got.code != tt.code || got.stdout != tt.want || got.stderr != "" {
+			t.Errorf("%+v, want %q", got, tt.want)
+		}
+	}
+	got := runIn(t, t.TempDir(), "status", "--ready", "--socket", admin.SocketName)
+	if got.code != exitFailure || got.stdout != "" || !strings.Contains(got.stderr, "Is `paygate run` up") {
 		t.Errorf("%+v", got)
 	}
 }

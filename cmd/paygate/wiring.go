@@ -59,10 +59,7 @@ func (s *sidecar) openDesk() error {
 	ln := s.cfg.Lightning
 	deps := pay.Deps{Ledger: s.books, Keys: keys, Log: s.log}
 	if ln.Enabled() {
-		s.node, err = lnclient.New(lnclient.Config{
-			Address: ln.Address, TLSCert: ln.TLSCert, Macaroon: ln.Macaroon, Network: ln.Network,
-		})
-		if err != nil {
+		if s.node, err = newNode(ln); err != nil {
 			return err
 		}
 		deps.Rail = lndRail{client: s.node, cfg: ln}
@@ -107,6 +104,7 @@ func (s *sidecar) Run(ctx context.Context) error {
 	}
 	part(deskCtx, "desk", s.desk.Run)
 	part(ctx, "status", s.admin.Run)
+	wg.Go(func() { s.watch(ctx) })
 	err := s.proxy.Run(ctx)
 	stop()
 	stopDesk()
