@@ -128,7 +128,7 @@ func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, receive
 	}
 	switch m := m.(type) {
 	case wire.Terms:
-		b.heardTerms(m)
+		b.heardTerms(m, received)
 	case wire.Invoice:
 		b.heardInvoice(ctx, now, m)
 	case wire.State:
@@ -136,9 +136,10 @@ func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, receive
 	}
 }
 
-func (b *buyer) heardTerms(m wire.Terms) {
+// heardTerms learns the price. What came before the terms is not counted; what has come since is.
+func (b *buyer) heardTerms(m wire.Terms, received int64) {
 	if b.terms == nil {
-		b.counted = b.c.received.Load()
+		b.counted = received
 	}
 	b.freeLeft = m.Free
 	b.terms = &m
@@ -220,6 +221,7 @@ func (b *buyer) count(ctx context.Context) {
 	if n <= 0 || b.terms == nil {
 		return
 	}
+	ctx = context.WithoutCancel(ctx) // the end of the session must not lose the count
 	b.counted += int64(n)
 	free := min(n, b.freeLeft)
 	b.freeLeft -= free
@@ -228,11 +230,14 @@ func (b *buyer) count(ctx context.Context) {
 		Seller: b.seller, InfoHash: b.c.link.InfoHash(), Price: b.terms.Price, Bytes: n, Free: free,
 	})
 	fault.Point(fault.ReceiveAfter)
-	if err == nil {
-		err = b.reload(ctx)
+	b.c.desk.wrote(err)
+	if err != nil { // they count as pending until they can be written
+		b.counted -= int64(n)
+		b.freeLeft += free
+		return
 	}
-	if err != nil {
-		b.c.log.Warn("received bytes could not be written to the ledger", zap.Int64("bytes", int64(n)), zap.Error(err))
+	if err := b.reload(ctx); err != nil {
+		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
 	}
 }
 

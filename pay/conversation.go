@@ -277,6 +277,9 @@ func (c *conversation) hear(ctx context.Context, now time.Time, msg message) {
 		if c.buyer != nil {
 			c.buyer.refused(now, m)
 		}
+		if c.seller != nil {
+			c.seller.hear(ctx, now, m)
+		}
 	}
 }
 

@@ -57,6 +57,7 @@ type Desk struct {
 	payTimes slowEnd
 	jobs     chan job
 	live     live
+	paper    paper
 
 	mu    sync.Mutex
 	talks map[*conversation]struct{}
@@ -123,6 +124,9 @@ func (d *Desk) Run(ctx context.Context) error {
 		return nil
 	}
 	if err := errors.Join(d.recallNode(ctx), d.recallBook(ctx)); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	var wg sync.WaitGroup

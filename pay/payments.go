@@ -19,6 +19,8 @@ import (
 const (
 	resolveEvery = 5 * time.Second
 	trackWait    = 20 * time.Second
+	givenUpEvery = time.Hour
+	givenUpWait  = 5 * time.Second
 	bookWait     = 10 * time.Second // for the ledger, when everything else is already over
 	doubtful     = 30 * time.Second // a payment that lnd does not know may still be on its way to lnd for this long
 )
@@ -43,12 +45,21 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	if err != nil {
 		b.ask = nil
 		b.notUntil = now.Add(maxFailPause)
-		b.c.log.Info("invoice refused", zap.Error(err), zap.Stringer("peer", b.c.link.Remote()))
+		b.c.say(wire.No{Code: wire.NoExpired, TTL: 0})
+		b.unpaid(err)
 		return
 	}
 	b.ask, b.paying, b.noticed = nil, true, false
 	b.c.desk.book.pending(intent, true)
 	b.send(ctx, intent)
+}
+
+// unpaid tells why an invoice was not paid. That the ledger cannot take it down is told once for all invoices.
+func (b *buyer) unpaid(err error) {
+	if p := (*ledger.Problem)(nil); errors.As(err, &p) {
+		return
+	}
+	b.c.log.Info("invoice refused", zap.Error(err), zap.Stringer("peer", b.c.link.Remote()))
 }
 
 func (b *buyer) agree(now time.Time, ask openAsk, m wire.Invoice) (ledger.Intent, error) {
@@ -85,6 +96,9 @@ func (b *buyer) reserve(ctx context.Context, intent *ledger.Intent) error {
 	fault.Point(fault.ReserveBefore)
 	err = d.ledger.Reserve(ctx, *intent, d.caps)
 	fault.Point(fault.ReserveAfter)
+	if p := (*ledger.Problem)(nil); err == nil || errors.As(err, &p) {
+		d.wrote(err)
+	}
 	return err
 }
 
@@ -126,6 +140,7 @@ func (b *buyer) paid(ctx context.Context, intent ledger.Intent, o Outcome, took 
 	case Unresolved:
 		b.notUntil = now.Add(maxFailPause)
 	default:
+		b.c.say(wire.No{Code: wire.NoNoRoute, TTL: 0}) // the invoice is of no use any more
 		b.notUntil = now.Add(min(failPause<<min(b.failures, 5), maxFailPause))
 		b.failures++
 	}
@@ -212,6 +227,7 @@ func (d *Desk) close(ctx context.Context, in ledger.Intent, o Outcome) {
 
 // resolvePayments follows up what an earlier run, or a lost connection to the node, has left open.
 func (d *Desk) resolvePayments(ctx context.Context) {
+	var off givenUp
 	for {
 		open, err := d.ledger.OpenPurchases(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -219,18 +235,55 @@ func (d *Desk) resolvePayments(ctx context.Context) {
 		}
 		for _, p := range open {
 			if !d.live.has(p.Hash) {
-				d.resolve(ctx, p)
+				d.resolve(ctx, p, trackWait)
 			}
 		}
+		d.followGivenUp(ctx, &off, open)
 		if !sleep(ctx, resolveEvery) {
 			return
 		}
 	}
 }
 
+// givenUp is what resolvePayments remembers of payments that their owner may write off, in another process.
+type givenUp struct {
+	open map[units.PaymentHash]struct{} // a round ago
+	next time.Time                      // when to ask about those that are written off
+}
+
+// followGivenUp takes payments that were written off since the last round out of the book, and asks now and then
+// about all that ever were: what is paid after all is spent.
+func (d *Desk) followGivenUp(ctx context.Context, g *givenUp, open []ledger.Purchase) {
+	off, err := d.ledger.WrittenOffPurchases(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.log.Warn("payments that were written off cannot be read", zap.Error(err))
+		}
+		return
+	}
+	ask := !time.Now().Before(g.next)
+	if ask {
+		g.next = time.Now().Add(givenUpEvery)
+	}
+	for _, p := range off {
+		if _, was := g.open[p.Hash]; was {
+			d.log.Info("a payment was written off; its amount is free again", zap.Stringer("payment_hash", p.Hash))
+			d.book.pending(p.Intent, false)
+			d.wakeAll()
+		}
+		if ask {
+			d.resolve(ctx, p, givenUpWait)
+		}
+	}
+	g.open = make(map[units.PaymentHash]struct{}, len(open))
+	for _, p := range open {
+		g.open[p.Hash] = struct{}{}
+	}
+}
+
 // resolve asks the rail what became of one payment.
-func (d *Desk) resolve(ctx context.Context, p ledger.Purchase) {
-	ctx, cancel := context.WithTimeout(ctx, trackWait)
+func (d *Desk) resolve(ctx context.Context, p ledger.Purchase, wait time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	fault.Point(fault.TrackBefore)
 	out, err := d.rail.Track(ctx, p.Hash)

@@ -362,6 +362,8 @@ func (s *seller) hear(ctx context.Context, now time.Time, m wire.Message) {
 		s.heardBuy(now, m)
 	case wire.Paid:
 		s.heardPaid(ctx, m)
+	case wire.No:
+		s.abandon(ctx)
 	}
 }
 
@@ -410,6 +412,9 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 		}
 		return
 	}
+	if s.invoice != nil && s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt)) {
+		s.abandon(ctx)
+	}
 	if s.invoice != nil && now.Before(s.invoice.Expires.Add(-2*time.Minute)) {
 		s.handOver() // one is open at a time
 		return
@@ -427,6 +432,22 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 	s.c.do(ctx, func(ctx context.Context) func() {
 		err := s.issue(ctx, &inv)
 		return func() { s.issued(inv, err) }
+	})
+}
+
+// abandon cancels an invoice that the buyer will not pay: it could not, or it asks for another amount. Should it be
+// paid all the same before that, it is credited like any other.
+func (s *seller) abandon(ctx context.Context) {
+	if s.invoice == nil {
+		return
+	}
+	d, hash := s.c.desk, s.invoice.Hash
+	s.invoice = nil
+	s.c.do(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, invoiceWait)
+		defer cancel()
+		_ = d.rail.Cancel(ctx, hash) // if not now, then in the next sweep
+		return func() {}
 	})
 }
 

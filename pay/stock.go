@@ -3,6 +3,7 @@ package pay
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -43,17 +44,16 @@ type stock struct {
 	balance units.Msat // of the buyer's account, after what has been settled
 }
 
-// settle writes down what was served since the last time.
+// settle writes down what was served since the last time. What cannot be written stays unsettled: it uses up the
+// lease until it can.
 func (s *stock) settle(ctx context.Context) {
 	n := units.Bytes(s.c.served.Load() - s.settled)
-	if n <= 0 {
-		return
-	}
-	s.settled += int64(n)
 	for n > 0 && len(s.batches) > 0 {
 		b := &s.batches[0]
 		part := min(n, b.bytes)
-		s.book(ctx, b.kind, part, b.price)
+		if !s.book(ctx, b.kind, part, b.price) {
+			return
+		}
 		n -= part
 		b.bytes -= part
 		if b.bytes == 0 {
@@ -72,7 +72,9 @@ func (s *stock) overrunKind() kind {
 	return sold
 }
 
-func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Price) {
+// book writes down n served bytes, and reports whether they are settled by that.
+func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Price) bool {
+	ctx = context.WithoutCancel(ctx) // the end of the session must not lose the charge
 	var err error
 	switch k {
 	case given:
@@ -80,15 +82,25 @@ func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Pri
 	case sold:
 		var delta units.Msat
 		fault.Point(fault.ChargeBefore)
-		delta, s.balance, err = s.c.desk.ledger.Charge(ctx, ledger.Charge{
+		var balance units.Msat
+		delta, balance, err = s.c.desk.ledger.Charge(ctx, ledger.Charge{
 			Buyer: s.buyer, InfoHash: s.c.link.InfoHash(), Price: price, Bytes: n,
 		})
 		fault.Point(fault.ChargeAfter)
-		s.earned += delta
+		if err == nil {
+			s.earned += delta
+			s.balance = balance
+		}
+	default:
+		s.settled += int64(n)
+		return true
 	}
+	s.c.desk.wrote(err)
 	if err != nil {
-		s.c.log.Warn("served bytes could not be written to the ledger", zap.Int64("bytes", int64(n)), zap.Error(err))
+		return false
 	}
+	s.settled += int64(n)
+	return true
 }
 
 // left counts the bytes of some kinds that have not been served.
@@ -121,7 +133,7 @@ func (s *stock) replace(k kind, fresh []batch) (grown bool) {
 // leaseSample takes the free bytes that this peer's subnet may still have.
 func (s *stock) leaseSample(ctx context.Context) (grown bool) {
 	d, ih, rule := s.c.desk, s.c.link.InfoHash(), s.c.seller.rule
-	if rule.Sample == 0 {
+	if rule.Sample == 0 || !d.writable(ctx, time.Now()) {
 		return false
 	}
 	used, err := d.ledger.SampleUsed(ctx, ih, s.subnet)
@@ -195,6 +207,9 @@ func (s *stock) freeFirst() {
 func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
 	s.settle(ctx)
 	d := s.c.desk
+	if !d.writable(ctx, time.Now()) {
+		return false
+	}
 	acct, err := d.ledger.Account(ctx, s.buyer)
 	if err != nil {
 		s.c.log.Warn("the buyer's account cannot be read", zap.Error(err))

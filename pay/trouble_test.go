@@ -248,3 +248,27 @@ func TestUnusedInvoicesAreCancelled(t *testing.T) {
 		}
 	})
 }
+
+func TestFailedPaymentsAreTriedWithAFreshInvoice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		bank := newBank(70 * time.Millisecond)
+		failures := 5
+		bank.outcome = func(p Payment) (Outcome, error) {
+			if failures > 0 {
+				failures--
+				return Outcome{State: Failed, Reason: "no-route"}, nil
+			}
+			return bank.settle(p.Hash)
+		}
+		s := newSim(t, bank, sell, buy)
+		began := time.Now()
+		paidTransfer(t, s)
+		if took := time.Since(began); took > 3*time.Minute {
+			t.Errorf("the download took %v with 5 failed payments", took)
+		}
+		if bank.cancelled == 0 {
+			t.Error("no dead invoice was cancelled")
+		}
+	})
+}
