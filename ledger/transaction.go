@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 // querier is a transaction: what both *sql.Conn and *sql.Tx can do.
@@ -47,8 +50,7 @@ func transact(ctx context.Context, c *sql.Conn, fn func(context.Context, querier
 	done := false
 	defer func() {
 		if !done {
-			_, rollback := c.ExecContext(ctx, "ROLLBACK")
-			err = errors.Join(err, rollback)
+			err = errors.Join(err, rollback(ctx, c))
 		}
 	}()
 	if err := fn(ctx, c); err != nil {
@@ -59,6 +61,16 @@ func transact(ctx context.Context, c *sql.Conn, fn func(context.Context, querier
 	}
 	done = true
 	return nil
+}
+
+// rollback ends a transaction. A full or broken disk has already ended it: then there is nothing to do, which is an
+// error to SQLite. Should one be open all the same, the next BEGIN fails.
+func rollback(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, "ROLLBACK")
+	if s := (*sqlite.Error)(nil); errors.As(err, &s) && s.Code() == lib.SQLITE_ERROR {
+		return nil
+	}
+	return err
 }
 
 // read runs fn on one consistent state of the file. Like write, it cannot be interrupted once begun.
