@@ -38,7 +38,7 @@ func newSidecar(ctx context.Context, cfg *config.Config, dir *dataDir, log *zap.
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.books, err = ledger.Open(ctx, dir.file("ledger.sqlite"), ledger.Options{}); err != nil {
+	if s.books, err = ledger.Open(ctx, dir.file(ledgerFile), ledger.Options{}); err != nil {
 		return s, err
 	}
 	if err = s.openDesk(); err != nil {

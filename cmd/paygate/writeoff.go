@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"paygate/config"
 	"paygate/ledger"
 	"paygate/lnclient"
 	"paygate/units"
@@ -72,17 +71,13 @@ func writeOff(ctx context.Context, w io.Writer, o writeOffOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	node, err := lnclient.New(nodeConfig(cfg.Lightning))
+	node, err := newNode(cfg.Lightning)
 	if err != nil {
 		return withRemedy(err)
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
 	x := examination{now: time.Now(), patience: cfg.Lightning.PayTimeout, channelClosed: o.channelClosed}
 	return x.conclude(ctx, w, l, node, p, o.yes)
-}
-
-func nodeConfig(l config.Lightning) lnclient.Config {
-	return lnclient.Config{Address: l.Address, TLSCert: l.TLSCert, Macaroon: l.Macaroon, Network: l.Network}
 }
 
 const shortestPrefix = 8
