@@ -349,11 +349,15 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 	amt = b.terms.Price.Charge(b.terms.Price.Buys(amt)) // an amount that buys whole bytes
 	b.why = ""
 	b.ask = &openAsk{amt: amt, price: b.terms.Price, at: now, tries: 1}
-	b.c.say(wire.Buy{Amt: amt, For: wire.ForBytes, Left: -1})
+	b.c.say(wire.Buy{Amt: amt, For: wire.ForBytes, Left: want.Left})
 }
 
 func (b *buyer) want(room units.Msat) policy.Want {
 	d := b.c.desk
+	left, known := b.c.link.Wanted()
+	if !known {
+		left = -1
+	}
 	return policy.Want{
 		Credit:      b.credit(),
 		Outstanding: units.Bytes(min(b.c.asked.Load(), windowBytes)),
@@ -363,7 +367,7 @@ func (b *buyer) want(room units.Msat) policy.Want {
 		Price: b.terms.Price,
 		Min:   d.cfg.Buy.Min, Max: d.cfg.Buy.Max, Room: room,
 		SellerMin: b.terms.Min, SellerMax: b.terms.Max,
-		Left: -1,
+		Left: left,
 	}
 }
 

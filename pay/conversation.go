@@ -33,6 +33,8 @@ type Link interface {
 	Remote() netip.AddrPort
 	InfoHash() units.InfoHash
 	Initiator() bool
+	// Wanted is at most how many bytes our client still lacks, and false while nobody knows.
+	Wanted() (units.Bytes, bool)
 	Send(dialect int, payload []byte) error
 	Valve
 }

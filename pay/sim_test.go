@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,6 +225,10 @@ func (l *simLink) Remote() netip.AddrPort   { return l.remote }
 func (l *simLink) InfoHash() units.InfoHash { return l.s.infoHash }
 func (l *simLink) Initiator() bool          { return l.initiator }
 
+func (l *simLink) Wanted() (units.Bytes, bool) {
+	return units.Bytes(l.s.size - l.s.done.Load()), l.s.knows
+}
+
 func (l *simLink) Send(_ int, b []byte) error {
 	l.mu.Lock()
 	l.sent = append(l.sent, b)
@@ -271,6 +276,8 @@ type sim struct {
 	rate     int64               // bytes a second between the clients
 	size     int64
 	got      int64
+	done     atomic.Int64 // got, for other goroutines
+	knows    bool         // the buyer's client shows how much it still lacks
 	stalls   time.Duration
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
@@ -434,6 +441,7 @@ func (s *sim) move(n int64) {
 		s.sc.Moved(block, true, true)
 		s.bc.Moved(block, false, false)
 		s.got += block
+		s.done.Store(s.got)
 	}
 }
 

@@ -7,13 +7,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"paygate/ledger"
 	"paygate/units"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // paidTransfer runs one whole transfer and checks the equalities that hold for each.
-func paidTransfer(t *testing.T, s *sim) {
+func paidTransfer(t *testing.T, s *sim) ledger.Totals {
 	t.Helper()
 	defer s.sellerL.Close()
 	defer s.buyerL.Close()
@@ -35,6 +36,7 @@ func paidTransfer(t *testing.T, s *sim) {
 	if seller.CreditOwed != buyer.CreditHeld {
 		t.Errorf("the seller owes %d msat of credit, the buyer holds %d", seller.CreditOwed, buyer.CreditHeld)
 	}
+	return seller
 }
 
 func TestTransferIsPaid(t *testing.T) {
@@ -50,4 +52,15 @@ func TestTransferIsPaid(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNoMoreIsBoughtThanIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(70*time.Millisecond), sell, buy)
+		s.knows = true
+		if seller := paidTransfer(t, s); seller.CreditOwed > buy.Min {
+			t.Errorf("%v are left of %v", seller.CreditOwed, seller.Received)
+		}
+	})
 }

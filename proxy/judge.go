@@ -21,6 +21,7 @@ func (s *Session) judgeRemote(f *flow, frame *wire.Frame) (verdict, error) {
 		f.past = true
 		f.owed |= owesFirst
 	}
+	s.wanted.fromRemote(frame)
 	if s.gate == nil {
 		s.tellRemote(frame.Kind)
 		return pass, nil
@@ -73,8 +74,11 @@ func (s *Session) judgeClient(f *flow, frame *wire.Frame) (verdict, error) {
 	case wire.ExtendedHandshake:
 		return apart, nil
 	case wire.Bitfield:
+		s.wanted.fromClient(frame)
 		s.bitfieldSeen(frame)
 		return pass, nil
+	case wire.Have, wire.Request:
+		s.wanted.fromClient(frame)
 	}
 	if !s.has {
 		s.tellHas(frame.Kind == wire.HaveAll)

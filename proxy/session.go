@@ -54,6 +54,7 @@ type Session struct {
 	ids            atomic.Uint64 // our extended ids, one byte for each dialect; 0 = none yet
 	has            bool          // out flow: ClientHas was told
 	bitfield       wire.BitfieldCheck
+	wanted         wanted
 
 	mu        sync.Mutex
 	remoteIDs []byte // mu: the remote's ids for our dialects
