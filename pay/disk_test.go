@@ -43,6 +43,7 @@ func onAFullDisk(t *testing.T, rest func(t *testing.T)) {
 
 // fillDisk makes every write to a file fail, but for the first few bytes of one, until the disk is emptied.
 func fillDisk(t *testing.T) { limitFiles(t, 64) }
+
 func emptyDisk(t *testing.T) {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &l); err != nil {

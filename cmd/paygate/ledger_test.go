@@ -147,7 +147,7 @@ func TestRunRefusesALedgerThatItCannotWrite(t *testing.T) {
 			if err := spoil(data); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { os.Chmod(data, 0o700) })
+			t.Cleanup(func() { _ = os.Chmod(data, 0o700) })
 			writeFile(t, filepath.Join(dir, "free.yaml"), "data_dir: data\nlisten: {socks5: 127.0.0.1:1}\nclient: {address: 127.0.0.1:6881}\n")
 			c := command(t.Context(), dir, "run", "-c", "free.yaml")
 			var stderr strings.Builder

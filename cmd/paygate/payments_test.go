@@ -152,8 +152,12 @@ func runOK(t *testing.T, dir string, args ...string) string {
 
 func TestPaymentsWithoutALedger(t *testing.T) {
 	for _, args := range [][]string{
-		{"payments"}, {"payments", "--unknown"}, {"payments", "write-off", "0102030405060708"},
-		{"ledger", "verify"}, {"ledger", "backup", "x"}, {"ledger", "export", "csv"},
+		{"payments"},
+		{"payments", "--unknown"},
+		{"payments", "write-off", "0102030405060708"},
+		{"ledger", "verify"},
+		{"ledger", "backup", "x"},
+		{"ledger", "export", "csv"},
 	} {
 		dir := configDir(t)
 		got := runIn(t, dir, args...)
