@@ -24,6 +24,7 @@ type Options struct {
 	Lanes     int
 	Kills     int // at least
 	Seed      uint64
+	Patience  time.Duration                    // what everything may take longer than with a network that answers at once
 	Log       func(format string, args ...any) // may be called from any goroutine; nil: nowhere
 }
 
@@ -44,7 +45,6 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	began := time.Now()
 	report := newReport(o.Seed, o.Lanes)
-	report.Largest = purchase
 	hosts := netip.AddrFrom4([4]byte{127, byte(8 + rand.IntN(8)), byte(rand.IntN(256)), 0})
 	errs := make([]error, o.Lanes)
 	var wg sync.WaitGroup
@@ -70,9 +70,9 @@ func runLane(ctx context.Context, o Options, i int, hosts netip.Addr, p *plan, r
 		return err
 	}
 	defer func() { err = errors.Join(err, ln.Close()) }()
-	l := &lane{number: i, dir: dir, plan: p, report: report, ln: ln, log: o.Log}
+	l := &lane{Options: o, number: i, dir: dir, plan: p, report: report, ln: ln}
 	defer func() { err = errors.Join(err, l.close()) }()
-	if err := l.open(ctx, o.Program, hosts); err != nil {
+	if err := l.open(ctx, hosts); err != nil {
 		return err
 	}
 	return l.run(ctx)

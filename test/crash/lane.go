@@ -17,12 +17,12 @@ import (
 
 // lane is one seller and one buyer, and all that is between them.
 type lane struct {
+	Options
 	number int
 	dir    string
 	plan   *plan
 	report *Report
 	ln     *Lightning
-	log    func(format string, args ...any)
 
 	seeder  *seeder
 	tap     *tap
@@ -36,15 +36,17 @@ type lane struct {
 	last  look
 }
 
+// Limits, to each of which the campaign's patience is added.
 const (
-	tick       = 5 * time.Millisecond
 	roundLimit = time.Minute      // for a paygate to arrive at its point
 	restLimit  = 25 * time.Second // for the books to add up
 	doubtLimit = time.Minute      // for every payment to be resolved
 )
 
+const tick = 5 * time.Millisecond
+
 // open puts the lane together; both paygates are dead.
-func (l *lane) open(ctx context.Context, program string, hosts netip.Addr) error {
+func (l *lane) open(ctx context.Context, hosts netip.Addr) error {
 	l.gates, l.ask, l.found = map[role]*gate{}, map[role]*witness{}, map[units.PaymentHash]bool{}
 	ih := units.InfoHash{0xc5, byte(l.number)}
 	ip := hosts.As4()
@@ -64,10 +66,10 @@ func (l *lane) open(ctx context.Context, program string, hosts netip.Addr) error
 		return err
 	}
 	l.leecher = newLeecher(ih, socks, l.tap.address())
-	if err := l.openGate(ctx, program, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(ih, sells, l.seeder.address())); err != nil {
+	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(ih, sells, l.seeder.address(), l.largest())); err != nil {
 		return err
 	}
-	return l.openGate(ctx, program, buyer, l.ln.Buyer, lnclient.BuyPermissions(), buyerOptions(ih, socks))
+	return l.openGate(ctx, buyer, l.ln.Buyer, lnclient.BuyPermissions(), buyerOptions(ih, socks, l.largest()))
 }
 
 // freePort finds a port on an address that only this lane uses.
@@ -79,28 +81,36 @@ func freePort(host string) (string, error) {
 	return lis.Addr().String(), lis.Close()
 }
 
-func sellerOptions(ih units.InfoHash, peers, client string) options {
+// largest is the largest purchase: in every other lane all purchases are of one size, in the others they grow.
+func (l *lane) largest() units.Msat {
+	if l.number%2 == 0 {
+		return purchase
+	}
+	return 4 * purchase
+}
+
+func sellerOptions(ih units.InfoHash, peers, client string, largest units.Msat) options {
 	return options{
 		"listen": options{"peers": peers}, "client": options{"address": client},
 		"sell": options{"rules": []options{{
 			"name": "crash", "torrents": []string{ih.String()}, "rights": "own", "price": price().String(),
-			"sample": "0 B", "legacy": "choke", "min": purchase.String(), "max": purchase.String(),
+			"sample": "0 B", "legacy": "choke", "min": purchase.String(), "max": largest.String(),
 		}}},
 	}
 }
 
-func buyerOptions(ih units.InfoHash, socks string) options {
+func buyerOptions(ih units.InfoHash, socks string, largest units.Msat) options {
 	return options{
 		"listen": options{"socks5": socks},
 		"buy": options{
 			"per_torrent": plenty.String(), "per_day": plenty.String(), "total": plenty.String(),
-			"min": purchase.String(), "max": purchase.String(),
+			"min": purchase.String(), "max": largest.String(),
 			"rules": []options{{"name": "crash", "torrents": []string{ih.String()}, "max_price": price().String()}},
 		},
 	}
 }
 
-func (l *lane) openGate(ctx context.Context, program string, r role, n Node, rights []string, config options) (err error) {
+func (l *lane) openGate(ctx context.Context, r role, n Node, rights []string, config options) (err error) {
 	if l.ask[r], err = newWitness(n); err != nil {
 		return err
 	}
@@ -113,12 +123,12 @@ func (l *lane) openGate(ctx context.Context, program string, r role, n Node, rig
 	} else {
 		l.begun.buyerHad = a.balance
 	}
-	l.begun.loss = allowance{price: price(), largest: purchase}
+	l.begun.loss = allowance{price: price(), largest: l.largest()}
 	dir := filepath.Join(l.dir, string(r))
 	if config["lightning"], err = lightningOptions(ctx, dir, n, rights); err != nil {
 		return err
 	}
-	l.gates[r], err = newGate(program, dir, config)
+	l.gates[r], err = newGate(l.Program, dir, config)
 	return err
 }
 
@@ -185,7 +195,7 @@ func (l *lane) round(ctx context.Context) error {
 		trouble.End(l.plan.rng.IntN(3) > 0)
 		err = l.reconcile(ctx, restLimit, "after "+trouble.Name, look.differences)
 	}
-	l.log("lane %2d: %5.1f s transferring, %4.1f s reconciling, %d open, %d msat apart, left %v %v %v", l.number, moved.Seconds(),
+	l.Log("lane %2d: %5.1f s transferring, %4.1f s reconciling, %d open, %d msat apart, left %v %v %v", l.number, moved.Seconds(),
 		(time.Since(began) - moved).Seconds(), len(l.last.buyer.open()), l.last.apart(), l.plan.points[seller], l.plan.points[buyer], l.plan.events)
 	return err
 }
@@ -198,38 +208,52 @@ func (l *lane) revive(r role) error {
 	}
 	point, extra := l.plan.choose(r, l.now)
 	if extra {
-		l.log("lane %2d: %s's paygate dies once more, at %s", l.number, r, point)
+		l.Log("lane %2d: %s's paygate dies once more, at %s", l.number, r, point)
 	}
 	return g.start(point)
 }
 
 // transfer goes on until a paygate has died or the next event has happened. It returns the trouble that is still on.
 func (l *lane) transfer(ctx context.Context) (*Trouble, error) {
-	rng := l.plan.rng
-	upset := time.Now().Add(time.Duration(rng.IntN(1500)) * time.Millisecond)
-	strike := time.Now().Add(time.Duration(50+rng.IntN(1500)) * time.Millisecond)
-	limit := time.Now().Add(roundLimit)
-	eventful := len(l.plan.events) > 0 && (rng.IntN(4) == 0 || len(l.plan.points[buyer]) == 0 || len(l.plan.points[seller]) == 0)
-	for timer := time.NewTicker(tick); ; {
+	rng, began := l.plan.rng, time.Now()
+	upset := began.Add(time.Duration(rng.IntN(1500)) * time.Millisecond)
+	strike := began.Add(time.Duration(50+rng.IntN(1500)) * time.Millisecond)
+	limit := began.Add(roundLimit + l.Patience)
+	both := rng.IntN(5) == 0
+	eventful := l.plan.eventNow(l.now)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil, ctx.Err()
-		case now := <-timer.C:
+		case now := <-ticker.C:
 			switch {
 			case l.gates[buyer].dead() || l.gates[seller].dead():
-				timer.Stop()
+				if both {
+					l.killRest()
+				}
 				return nil, nil
+			case eventful && now.After(upset):
+				return l.befall(ctx)
 			case now.After(limit):
 				l.giveUp()
 			case now.After(strike):
 				l.strike()
 			}
-			if eventful && now.After(upset) {
-				timer.Stop()
-				e, _ := l.plan.event()
-				return l.befall(ctx, e)
-			}
+		}
+	}
+}
+
+// killRest kills who has outlived the other. What it was to die of comes another time.
+func (l *lane) killRest() {
+	for r, g := range l.gates {
+		if g.dead() {
+			continue
+		}
+		g.kill()
+		if g.byHand && g.armed != "" {
+			l.plan.putBack(r, g.armed)
 		}
 	}
 }
@@ -253,32 +277,55 @@ func (l *lane) giveUp() {
 	}
 }
 
-// befall lets an event happen.
-func (l *lane) befall(ctx context.Context, e event) (*Trouble, error) {
+// befall lets the next event happen.
+func (l *lane) befall(ctx context.Context) (*Trouble, error) {
+	e, _ := l.plan.event()
 	l.report.happened(e)
-	pause := time.Duration(50+l.plan.rng.IntN(400)) * time.Millisecond
-	if e.node == "" {
-		t := l.trouble(e.trouble)
-		if t == nil {
-			return nil, fmt.Errorf("this network cannot have the trouble %q", e.trouble)
-		}
-		t.Begin()
-		wait(ctx, 2*time.Second)
-		return t, nil
+	if e.node != "" {
+		return nil, l.killNode(ctx, e.node)
 	}
+	t := l.trouble(e.trouble)
+	if t == nil {
+		return nil, fmt.Errorf("this network cannot have the trouble %q", e.trouble)
+	}
+	t.Begin()
+	wait(ctx, 2*time.Second)
+	return t, nil
+}
+
+// killNode kills a node and brings it back. Now and then its paygate dies with it, and comes back before it.
+func (l *lane) killNode(ctx context.Context, r role) error {
 	n := l.ln.Buyer
-	if e.node == seller {
+	if r == seller {
 		n = l.ln.Seller
 	}
+	pause := time.Duration(50+l.plan.rng.IntN(400)) * time.Millisecond
 	if err := n.Kill(); err != nil {
-		return nil, err
+		return err
 	}
 	wait(ctx, pause)
+	if l.plan.rng.IntN(3) == 0 {
+		if err := l.restart(r); err != nil {
+			return err
+		}
+		wait(ctx, pause)
+	}
 	if err := n.Start(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	wait(ctx, pause)
-	return nil, nil
+	wait(ctx, 2*pause)
+	return nil
+}
+
+// restart kills a paygate, unless it is dead already, and revives it at once.
+func (l *lane) restart(r role) error {
+	g := l.gates[r]
+	armed := g.armed
+	g.kill()
+	if g.byHand && armed != "" {
+		l.plan.putBack(r, armed)
+	}
+	return errors.Join(l.bury(r), l.revive(r))
 }
 
 func (l *lane) trouble(name string) *Trouble {
@@ -310,7 +357,7 @@ func (l *lane) end(ctx context.Context) error {
 	l.leecher.set(greedy)
 	wait(ctx, 2*time.Second)
 	l.leecher.set(sated)
-	drained, cancel := context.WithTimeout(ctx, restLimit)
+	drained, cancel := context.WithTimeout(ctx, restLimit+l.Patience)
 	defer cancel()
 	err := process.Poll(drained, 10*tick, func() error {
 		if n := l.leecher.outstanding(); n > 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"paygate/fault"
 )
@@ -167,6 +168,16 @@ func (p *plan) event() (event, bool) {
 	return e, true
 }
 
+// eventNow tells whether the next event is to happen in this round: at a rate at which events last as long as points, and
+// while money moves, if there is a choice.
+func (p *plan) eventNow(s situation) bool {
+	points := len(p.points[buyer]) + len(p.points[seller])
+	if len(p.events) == 0 || points > 0 && s.open {
+		return false
+	}
+	return p.rng.IntN(len(p.events)+points) < len(p.events)
+}
+
 // situation is what a plan must know to choose a point that can be reached.
 type situation struct {
 	open  bool // a payment is unresolved, which a buyer asks about at its start
@@ -214,6 +225,14 @@ func (p *plan) pick(r role, from []string) (string, bool) {
 	at := slices.Index(p.points[r], point)
 	p.points[r] = slices.Delete(p.points[r], at, at+1)
 	return point, true
+}
+
+// putBack plans a point once more.
+func (p *plan) putBack(r role, point string) {
+	name, _, _ := strings.Cut(point, ":")
+	if name != anywhere { // it was killed so after all
+		p.points[r] = append(p.points[r], name)
+	}
 }
 
 // again lets some points pass a few times before they strike.

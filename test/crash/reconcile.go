@@ -16,7 +16,7 @@ var errDiffers = errors.New("the books do not add up")
 
 // reconcile waits for rest and until nothing differs any more. What still differs at the limit is reported.
 func (l *lane) reconcile(ctx context.Context, limit time.Duration, when string, differences func(look) []string) error {
-	waiting, cancel := context.WithTimeout(ctx, limit)
+	waiting, cancel := context.WithTimeout(ctx, limit+l.Patience)
 	defer cancel()
 	var wrong []string
 	err := process.Poll(waiting, 4*tick, func() error {
@@ -134,18 +134,9 @@ func (l *lane) bury(r role) error {
 	if r == seller {
 		l.begun.loss.crashes++
 	}
-	l.log("lane %2d: %s's paygate died at %s, %.1f s old", l.number, r, point, time.Since(g.since).Seconds())
+	l.Log("lane %2d: %s's paygate died at %s, %.1f s old", l.number, r, point, time.Since(g.since).Seconds())
 	g.proc = nil
 	return nil
-}
-
-// resolvedDifferences are those of a look at which no payment may be open.
-func (l look) resolvedDifferences() []string {
-	d := findings(l.differences())
-	for _, p := range l.buyer.open() {
-		d.add("payment %s is still %s", p.Hash, p.State)
-	}
-	return d
 }
 
 // lightningOptions writes certificate and macaroon, and returns the section of a configuration that names them.

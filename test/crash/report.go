@@ -81,6 +81,7 @@ func (r *Report) looked(l look) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Looks++
+	r.Largest = max(r.Largest, l.loss.largest)
 	if n := l.loss.crashes; n > 0 {
 		r.MostLost = max(r.MostLost, l.loss.price.Charge(l.lost()-l.loss.before)/units.Msat(n))
 	}
@@ -133,7 +134,7 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "  payments:  %d reserved, %d succeeded, %d failed, %d still open; %d were unknown for a while, %d resolved after a crash or an outage\n",
 		r.Payments, r.Succeeded, r.Failed, r.Payments-r.Succeeded-r.Failed, r.Doubted, r.Found)
 	fmt.Fprintf(&b, "  invoices:  %d made, %d credited\n", r.Invoices, r.Credited)
-	fmt.Fprintf(&b, "  bytes:     %s passed, %s charged; at most %s of a crash went uncharged, a purchase is %s; buyers wrote off %s\n",
+	fmt.Fprintf(&b, "  bytes:     %s passed, %s charged; at most %s of a crash went uncharged, a purchase is %s at most; buyers wrote off %s\n",
 		r.Passed, r.Charged, r.MostLost, r.Largest, r.WrittenOff)
 	fmt.Fprintf(&b, "  at stake:  a seller owed at most %s of credit, a buyer had at most %s unused or unresolved\n", r.MostOwed, r.MostAtStake)
 	fmt.Fprintf(&b, "  books reconciled %d times: %d differences", r.Looks, len(r.Differences))
