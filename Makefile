@@ -66,7 +66,7 @@ unit: ## Unit tests, shuffled, with the race detector; allocations without it; f
 .PHONY: e2e
 e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
-	@$(GO) test -json -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) run ./test/tally -v -name e2e -notes $(SKIPPED)
+	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) run ./test/tally -v -name e2e -notes $(SKIPPED)
 
 .PHONY: clients
 clients: ## Install the BitTorrent clients for demo and e2e, if apt and the rights for it are there
