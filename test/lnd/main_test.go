@@ -28,12 +28,15 @@ const (
 	feePPM   = 1
 )
 
-// start brings a network up, or skips the test if lnd has not been built.
+// start brings a network up, or skips the test if it is to be short or if lnd has not been built.
 func start(t testing.TB, nodes []string, channels ...lnd.Channel) *lnd.Network {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("real Lightning takes minutes, and -short is given")
+	}
 	programs, err := lnd.Find()
 	if errors.Is(err, lnd.ErrNotBuilt) {
-		t.Skipf("NOT TESTED on real Lightning: %v", err)
+		t.Skipf("not tested on real Lightning: %v", err)
 	}
 	check(t, err)
 	begin := time.Now()
