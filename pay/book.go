@@ -21,12 +21,15 @@ type record struct {
 	first     units.Msat
 	delivered units.Msat
 	unused    units.Msat
+	lost      units.Msat
 	pending   int
 	torrents  map[units.InfoHash]struct{}
 }
 
 // proven sellers have delivered a whole purchase.
-func (r *record) proven() bool { return r != nil && r.first > 0 && r.delivered >= r.first }
+func (r *record) proven() bool {
+	return r != nil && r.first > 0 && r.delivered >= r.first && r.lost <= r.delivered/4
+}
 
 func newBook() *book { return &book{sellers: make(map[units.PeerKey]*record)} }
 
@@ -69,8 +72,11 @@ func (b *book) pending(in ledger.Intent, begins bool) {
 func (b *book) delivered(p ledger.Purse) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if p.Purchases == 0 {
+		return // a stranger; whoever says hello must cost nothing
+	}
 	r := b.of(p.Seller)
-	r.delivered, r.unused = p.Charged, max(0, p.Balance)
+	r.delivered, r.unused, r.lost = p.Charged, max(0, p.Balance), p.WrittenOff
 }
 
 func (b *book) proven(seller units.PeerKey) bool {

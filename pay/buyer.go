@@ -128,7 +128,7 @@ func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, receive
 	}
 	switch m := m.(type) {
 	case wire.Terms:
-		b.heardTerms(m, received)
+		b.heardTerms(ctx, m, received)
 	case wire.Invoice:
 		b.heardInvoice(ctx, now, m)
 	case wire.State:
@@ -137,9 +137,12 @@ func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, receive
 }
 
 // heardTerms learns the price. What came before the terms is not counted; what has come since is.
-func (b *buyer) heardTerms(m wire.Terms, received int64) {
+func (b *buyer) heardTerms(ctx context.Context, m wire.Terms, received int64) {
 	if b.terms == nil {
 		b.counted = received
+	}
+	if b.terms != nil {
+		b.count(ctx) // what came so far, at the price it was asked for
 	}
 	b.freeLeft = m.Free
 	b.terms = &m
@@ -226,8 +229,12 @@ func (b *buyer) count(ctx context.Context) {
 	free := min(n, b.freeLeft)
 	b.freeLeft -= free
 	fault.Point(fault.ReceiveBefore)
+	price := b.terms.Price
+	if price.Compare(b.max) > 0 {
+		price = b.max // we never agreed to more, so we never owe more
+	}
 	err := b.c.desk.ledger.Receive(ctx, ledger.Receipt{
-		Seller: b.seller, InfoHash: b.c.link.InfoHash(), Price: b.terms.Price, Bytes: n, Free: free,
+		Seller: b.seller, InfoHash: b.c.link.InfoHash(), Price: price, Bytes: n, Free: free,
 	})
 	fault.Point(fault.ReceiveAfter)
 	b.c.desk.wrote(err)

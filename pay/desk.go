@@ -58,6 +58,7 @@ type Desk struct {
 	jobs     chan job
 	live     live
 	paper    paper
+	spend    sync.Mutex // from the look at what is at stake to the reservation
 
 	mu    sync.Mutex
 	talks map[*conversation]struct{}

@@ -9,6 +9,7 @@ type meter struct {
 	avail    atomic.Int64 // bytes that may still be reserved; negative after blocks that came without a reservation
 	served   atomic.Int64 // payload bytes that went to the remote
 	received atomic.Int64 // payload bytes that came from the remote
+	wanted   atomic.Int64 // of received: what our client had asked for
 	asked    atomic.Int64 // bytes that our client has asked of the remote and not received
 	lowOut   atomic.Int64 // wake the conversation when avail falls below this
 	lowIn    atomic.Int64 // wake the conversation when received reaches this; 0 is never
@@ -60,7 +61,7 @@ func (m *meter) Moved(n int, out, reserved bool) {
 		}
 		return
 	}
-	m.fulfilled(int64(n))
+	m.wanted.Add(m.fulfilled(int64(n)))
 	before := m.received.Add(int64(n)) - int64(n)
 	if low := m.lowIn.Load(); low > 0 && before < low && before+int64(n) >= low {
 		m.nudge()
@@ -68,11 +69,11 @@ func (m *meter) Moved(n int, out, reserved bool) {
 }
 
 // fulfilled takes n bytes off what our client waits for; unasked bytes never drive it below zero.
-func (m *meter) fulfilled(n int64) {
+func (m *meter) fulfilled(n int64) (asked int64) {
 	for {
 		a := m.asked.Load()
 		if m.asked.CompareAndSwap(a, max(a-n, 0)) {
-			return
+			return min(a, n)
 		}
 	}
 }

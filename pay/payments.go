@@ -40,18 +40,40 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	ask := *b.ask
 	intent, err := b.agree(now, ask, m)
 	if err == nil {
-		err = b.reserve(ctx, &intent)
+		err = b.commit(ctx, &intent)
 	}
 	if err != nil {
 		b.ask = nil
 		b.notUntil = now.Add(maxFailPause)
+		if errors.Is(err, errAtStake) {
+			b.notUntil = now.Add(failPause)
+		}
 		b.c.say(wire.No{Code: wire.NoExpired, TTL: 0})
 		b.unpaid(err)
 		return
 	}
 	b.ask, b.paying, b.noticed = nil, true, false
-	b.c.desk.book.pending(intent, true)
 	b.send(ctx, intent)
+}
+
+// errAtStake is why an invoice that is good is not paid now.
+var errAtStake = errors.New("too much is at stake by now")
+
+// commit looks again at what is at stake, since others may have bought since we asked, and reserves.
+func (b *buyer) commit(ctx context.Context, intent *ledger.Intent) error {
+	b.c.desk.spend.Lock()
+	defer b.c.desk.spend.Unlock()
+	if err := b.reload(ctx); err != nil {
+		return err
+	}
+	if ok, why := b.exposed(ctx, b.want(0)); !ok {
+		return fmt.Errorf("%w: %s", errAtStake, why)
+	}
+	if err := b.reserve(ctx, intent); err != nil {
+		return err
+	}
+	b.c.desk.book.pending(*intent, true)
+	return nil
 }
 
 // unpaid tells why an invoice was not paid. That the ledger cannot take it down is told once for all invoices.
@@ -221,6 +243,9 @@ func (d *Desk) close(ctx context.Context, in ledger.Intent, o Outcome) {
 		return
 	}
 	if o.State != Unresolved {
+		if purse, err := d.ledger.Purse(ctx, in.Seller); err == nil { // its conversation may be over
+			d.book.delivered(purse)
+		}
 		d.book.pending(in, false)
 	}
 }
@@ -313,7 +338,7 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 	}
 	e := policy.Exposure{
 		Proven: d.book.proven(b.seller), Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.last,
-		Max: d.cfg.Buy.Max, Cap: d.caps.Torrent, DayCap: d.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
+		Max: d.cfg.Buy.Max, Least: d.cfg.Buy.Min, Cap: d.caps.Torrent, DayCap: d.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
 		Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}
 	for _, p := range open {

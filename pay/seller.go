@@ -124,6 +124,7 @@ func (s *seller) decide(ctx context.Context, now time.Time, f facts) bool {
 
 // giveFreely takes the gate away: this connection is ordinary tit-for-tat.
 func (s *seller) giveFreely() {
+	s.stock.settle(context.Background())
 	s.free = true
 	s.c.meter.open.Store(true)
 	s.c.link.Open()
@@ -152,6 +153,9 @@ func (s *seller) serveLegacy(ctx context.Context, now time.Time) bool {
 func (s *seller) trickle(now time.Time) {
 	if s.lastTick.IsZero() {
 		s.lastTick = now
+	}
+	if now.Sub(s.lastTick) < activeTick {
+		return // or each byte would try the held requests again
 	}
 	fresh := units.Bytes(now.Sub(s.lastTick).Seconds() * float64(s.rule.Throttle))
 	if fresh == 0 {

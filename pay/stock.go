@@ -48,6 +48,10 @@ type stock struct {
 // lease until it can.
 func (s *stock) settle(ctx context.Context) {
 	n := units.Bytes(s.c.served.Load() - s.settled)
+	if s.c.seller.free {
+		s.settled += int64(n)
+		return
+	}
 	for n > 0 && len(s.batches) > 0 {
 		b := &s.batches[0]
 		part := min(n, b.bytes)
@@ -60,8 +64,8 @@ func (s *stock) settle(ctx context.Context) {
 			s.batches = s.batches[1:]
 		}
 	}
-	if n > 0 { // blocks that the client sent after its choke, beyond all credit
-		s.book(ctx, s.overrunKind(), n, s.c.seller.rule.Price)
+	if n > 0 && s.book(ctx, s.overrunKind(), n, s.c.seller.rule.Price) { // blocks sent after a choke, beyond all credit
+		s.c.avail.Add(int64(n)) // the books have it now; the next lease is that much smaller
 	}
 }
 
@@ -161,7 +165,7 @@ const maxBarter = 16 * units.MiB
 // trade turns bytes received from the peer into bytes it may have, one for one, where a rule sells what the client
 // has not completed itself; or two sellers would starve each other. They are never worth money.
 func (s *stock) trade(ctx context.Context, when string) (grown bool) {
-	n := units.Bytes(s.c.received.Load() - s.traded)
+	n := units.Bytes(s.c.wanted.Load() - s.traded)
 	if when != "always" || n <= 0 {
 		return false
 	}

@@ -39,6 +39,7 @@ type Exposure struct {
 	OthersPaid     int         // other sellers that were ever paid for it
 	Lost           units.Msat  // written off on it
 	Cap            units.Msat  // the owner's cap per torrent
+	Least          units.Msat  // the owner's smallest purchase
 	Smallest       units.Msat  // the smallest purchase from this seller
 	Price          units.Price // the seller's
 	Left           units.Bytes // bytes still wanted; -1: not known, and then the number of sellers has no bound of its own
@@ -74,6 +75,8 @@ func MayPaySeller(e Exposure) (ok bool, why string) {
 		return false, WhyStrangers
 	case !e.Proven && (e.Lost >= LossLimit(e.Cap, e.Smallest) || e.LostToday >= DayLossLimit(e.DayCap)):
 		return false, WhyLosses
+	case !e.Proven && e.Smallest > max(e.Least, share(e.Cap, lostPercent)):
+		return false, WhyStrangers // a stranger does not say how much is at stake
 	case !e.Paid && e.OthersPaid >= MaxSellers(e.Left, e.Price, e.Smallest):
 		return false, WhySellers
 	}

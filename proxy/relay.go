@@ -263,7 +263,7 @@ func (f *flow) frame(b []byte, pos, n int, frame *wire.Frame) error {
 	switch {
 	case err != nil:
 		return f.give(b, pos, err)
-	case verdict == drop:
+	case verdict == drop && frame.Start: // what has begun to pass passes whole, whoever has taken its id since
 		f.dropping = !frame.End
 		return f.skip(b, pos, n)
 	case verdict == apart:
