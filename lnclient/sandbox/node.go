@@ -113,9 +113,12 @@ func (node *Node) open(listen string) error {
 	defer node.run.Unlock()
 	var lis net.Listener
 	var err error
+	node.net.mu.Lock()
+	last := node.account.Address
+	node.net.mu.Unlock()
 	host, port, _ := net.SplitHostPort(listen)
-	if oldHost, oldPort, _ := net.SplitHostPort(node.account.Address); port == "0" && oldHost == host && oldPort != "0" {
-		lis, err = net.Listen("tcp", node.account.Address)
+	if oldHost, oldPort, _ := net.SplitHostPort(last); port == "0" && oldHost == host && oldPort != "0" {
+		lis, err = net.Listen("tcp", last)
 	}
 	if lis == nil || err != nil {
 		lis, err = net.Listen("tcp", listen)
