@@ -31,7 +31,8 @@ RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
-	@echo 'make demo takes SELLER= and BUYER= (qbittorrent, transmission, anacrolix), SIZE=, PRICE=, LATENCY=, RATE=, SAMPLE=.'
+	@echo 'make demo takes SELLER= and BUYER= (qbittorrent, transmission, anacrolix), SIZE=, PRICE=, LATENCY=, RATE=, SAMPLE=,'
+	@echo 'LIGHTNING= (sandbox, lnd, lnd-routed).'
 	@echo 'make e2e takes E2E= (a pattern of scenario names) and PARALLEL=. make fuzz takes FUZZTIME=.'
 
 .PHONY: build
@@ -40,13 +41,14 @@ build: ## Build bin/paygate
 
 .PHONY: demo
 demo: clients ## Watch one client buy a file from another (no real money)
-	@$(GO) run ./test/demo
+	@case "$(LIGHTNING)" in lnd*) $(MAKE) lnd >/dev/null; export PAYGATE_LND_BIN="$$(test/lightning/build.sh where)";; esac; \
+	$(GO) run ./test/demo
 
 .PHONY: test
-test: ## Everything: lint, unit tests with race detector and fuzz corpora, real clients end to end
+test: ## Everything: lint, unit tests with race detector and fuzz corpora, real clients, crashes, real lnd
 	@mkdir -p $(CACHE) && : >$(SKIPPED)
 	@failed=(); \
-	for part in lint unit e2e; do \
+	for part in lint unit e2e crash real; do \
 		echo "== $$part"; \
 		$(MAKE) $$part || failed+=("$$part"); \
 	done; \
@@ -67,6 +69,24 @@ unit: ## Unit tests, shuffled, with the race detector; allocations without it; f
 e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
 	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) run ./test/tally -v -name e2e -notes $(SKIPPED)
+
+.PHONY: lnd
+lnd: ## Build lnd and btcd for tests, once, outside the repository
+	@test/lightning/build.sh
+
+.PHONY: real
+real: clients lnd ## Real lnd: contract, kills, macaroons; then the end-to-end scenarios on it
+	@mkdir -p $(CACHE)
+	@export PAYGATE_LND_BIN="$$(test/lightning/build.sh where)"; \
+	$(GO) test -json -count=1 -timeout 20m ./test/lnd | $(GO) run ./test/tally -v -name lnd -notes $(SKIPPED); \
+	PAYGATE_E2E_LIGHTNING=lnd $(GO) test -json -count=1 -timeout 30m -parallel 2 -run '/(sells|cap|killed|away)' ./test/e2e \
+		| $(GO) run ./test/tally -v -name 'e2e on lnd' -notes $(SKIPPED)
+
+.PHONY: crash
+crash: lnd ## Kill paygates and nodes at every step of a payment: 200 times on the sandbox, 20 on real lnd
+	@mkdir -p $(CACHE)
+	@export PAYGATE_LND_BIN="$$(test/lightning/build.sh where)"; \
+	$(GO) test -json -count=1 -timeout 30m -run 'TestSandbox|TestLND' ./test/crash | $(GO) run ./test/tally -v -name crash -notes $(SKIPPED)
 
 .PHONY: clients
 clients: ## Install the BitTorrent clients for demo and e2e, if apt and the rights for it are there

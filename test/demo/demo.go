@@ -62,7 +62,8 @@ func (d *demo) prepare(ctx context.Context, dir string) error {
 	if d.site, err = scenario.NewSite(dir, programs, d.size); err != nil {
 		return err
 	}
-	d.network, err = scenario.NewNetwork(filepath.Join(dir, "ln"), d.latency)
+	d.screen.step("starting the Lightning network (" + string(d.lightning) + ")")
+	d.network, err = scenario.StartNetwork(ctx, d.lightning, filepath.Join(dir, "ln"), d.latency, d.screen.step)
 	if err != nil {
 		return errors.Join(err, d.site.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paygate/test/clients"
+	"paygate/test/scenario"
 	"paygate/units"
 )
 
@@ -22,6 +23,7 @@ type options struct {
 	rate          units.Bytes // limit of both clients per second; 0: none
 	price         units.Price
 	latency       time.Duration
+	lightning     scenario.Lightning
 	keep          bool
 }
 
@@ -64,12 +66,12 @@ func parse(args []string, env func(string) string) (options, error) {
 	rate := text("rate", "RATE", "0", "limit of both clients, per second; 0: none")
 	price := text("price", "PRICE", "1000 sat per GiB", "price")
 	latency := text("latency", "LATENCY", "70ms", "how long a payment takes")
-	lightning := text("lightning", "LIGHTNING", "sandbox", "Lightning network; only sandbox so far")
+	lightning := text("lightning", "LIGHTNING", "sandbox", "Lightning network: sandbox (simulated), lnd (btcd and real lnd nodes), lnd-routed (with a node in between)")
 	flags.BoolVar(&o.keep, "keep", env("KEEP") != "", "keep the directory with logs and files (KEEP)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	var errs [7]error
+	var errs [8]error
 	o.seller, errs[0] = peerKind(*seller)
 	o.buyer, errs[1] = peerKind(*buyer)
 	o.size, errs[2] = units.ParseBytes(*size)
@@ -77,11 +79,10 @@ func parse(args []string, env func(string) string) (options, error) {
 	o.rate, errs[4] = units.ParseBytes(*rate)
 	o.price, errs[5] = units.ParsePrice(*price)
 	o.latency, errs[6] = time.ParseDuration(*latency)
+	o.lightning, errs[7] = scenario.ParseLightning(*lightning)
 	err := errors.Join(errs[:]...)
 	switch {
 	case err != nil:
-	case *lightning != "sandbox":
-		err = fmt.Errorf("lightning %q: only sandbox can be had", *lightning)
 	case o.price.Free():
 		err = errors.New("a demo of paying needs a price")
 	case o.size < units.MiB:

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,12 +10,19 @@ import (
 	"time"
 
 	"paygate/test/clients"
+	"paygate/test/lnd"
 	"paygate/test/scenario"
 	"paygate/units"
 )
 
 // bench is what all scenarios share.
-type bench struct{ programs scenario.Programs }
+type bench struct {
+	programs  scenario.Programs
+	lightning scenario.Lightning
+}
+
+// lightningVariable names the kind of Lightning network that all scenarios run on: sandbox, lnd or lnd-routed.
+const lightningVariable = "PAYGATE_E2E_LIGHTNING"
 
 // shared is set by TestMain, which builds the programs once.
 var shared bench
@@ -27,6 +35,11 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	if testing.Short() {
 		return m.Run()
+	}
+	var err error
+	if shared.lightning, err = scenario.ParseLightning(os.Getenv(lightningVariable)); err != nil {
+		fmt.Fprintln(os.Stderr, lightningVariable+":", err)
+		return 1
 	}
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
@@ -79,7 +92,10 @@ func newSite(t *testing.T, size units.Bytes) *scenario.Site {
 
 func newNetwork(t *testing.T, site *scenario.Site, latency time.Duration) *scenario.Network {
 	t.Helper()
-	n, err := scenario.NewNetwork(site.Dir+"/ln", latency)
+	n, err := scenario.StartNetwork(t.Context(), shared.lightning, site.Dir+"/ln", latency, nil)
+	if errors.Is(err, lnd.ErrNotBuilt) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,14 @@ func (p *Pair) read(ctx context.Context) (Bill, error) {
 	}
 	b := Bill{Price: p.Plan.Terms.Price, Seller: seller.Totals, Buyer: buyer.Totals}
 	if p.Network != nil {
-		to, from := p.Network.Seller.Stats(), p.Network.Buyer.Stats()
+		to, err := p.Network.Seller.Stats(ctx)
+		if err != nil {
+			return Bill{}, err
+		}
+		from, err := p.Network.Buyer.Stats(ctx)
+		if err != nil {
+			return Bill{}, err
+		}
 		b.Received, b.Payments, b.Sent, b.Fees = to.ReceivedMsat, to.Settled, from.SentMsat, from.FeesMsat
 	}
 	return b, nil

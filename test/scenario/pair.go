@@ -83,7 +83,7 @@ func (p *Pair) start(ctx context.Context) (err error) {
 	if p.Seller, err = p.Site.Launch(ctx, p.Plan.Seller, p.dir("seller"), hostSeller, sellerSpec); err != nil {
 		return err
 	}
-	config, err := p.sellerConfig()
+	config, err := p.sellerConfig(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (p *Pair) startBuyer(ctx context.Context) (err error) {
 	if p.Buyer, err = p.Site.Launch(ctx, p.Plan.Buyer, p.dir("buyer"), hostBuyer, spec); err != nil {
 		return err
 	}
-	config, err := p.buyerConfig()
+	config, err := p.buyerConfig(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (p *Pair) gate(ctx context.Context, what string, config Options) (*Gate, er
 }
 
 // sellerConfig is inbound only: what an owner without root uses.
-func (p *Pair) sellerConfig() (Options, error) {
+func (p *Pair) sellerConfig(ctx context.Context) (Options, error) {
 	client := Options{"address": p.Seller.PeerAddr()}
 	var dial []Options
 	for _, d := range p.Plan.Terms.Dial {
@@ -138,7 +138,7 @@ func (p *Pair) sellerConfig() (Options, error) {
 		client["dial"] = dial
 	}
 	config := Options{"listen": Options{"peers": p.sellsAt.String()}, "client": client}
-	if err := p.addLightning(config, true); err != nil {
+	if err := p.addLightning(ctx, config, true); err != nil {
 		return nil, err
 	}
 	if p.Plan.Terms.Price.Free() {
@@ -157,7 +157,7 @@ func (p *Pair) sellerConfig() (Options, error) {
 }
 
 // buyerConfig sends the client's connections through SOCKS5, or lets paygate open both legs for a client that cannot.
-func (p *Pair) buyerConfig() (Options, error) {
+func (p *Pair) buyerConfig(ctx context.Context) (Options, error) {
 	config := Options{}
 	if p.socks5 != "" {
 		config["listen"] = Options{"socks5": p.socks5}
@@ -165,7 +165,7 @@ func (p *Pair) buyerConfig() (Options, error) {
 		dial := Options{"info_hash": p.Site.Torrent.InfoHash.String(), "peers": []string{p.sellsAt.String()}}
 		config["client"] = Options{"address": p.Buyer.PeerAddr(), "dial": []Options{dial}}
 	}
-	if err := p.addLightning(config, false); err != nil {
+	if err := p.addLightning(ctx, config, false); err != nil {
 		return nil, err
 	}
 	if p.Plan.Terms.Price.Free() {
@@ -196,7 +196,7 @@ func (t Terms) limits(into Options) {
 	}
 }
 
-func (p *Pair) addLightning(config Options, seller bool) error {
+func (p *Pair) addLightning(ctx context.Context, config Options, seller bool) error {
 	if p.Network == nil || p.Plan.Terms.Price.Free() {
 		return nil
 	}
@@ -204,7 +204,7 @@ func (p *Pair) addLightning(config Options, seller bool) error {
 	if seller {
 		node = p.Network.Seller
 	}
-	section, err := p.Network.Options(node)
+	section, err := node.Options(ctx)
 	config["lightning"] = section
 	return err
 }
