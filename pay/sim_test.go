@@ -278,6 +278,7 @@ type sim struct {
 	got      int64
 	done     atomic.Int64 // got, for other goroutines
 	knows    bool         // the buyer's client shows how much it still lacks
+	thieves  int          // that were connected
 	stalls   time.Duration
 	stop     context.CancelFunc
 	wg       sync.WaitGroup

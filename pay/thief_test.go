@@ -1,0 +1,306 @@
+package pay
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"paygate/ledger"
+	"paygate/proxy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// thief is a seller that a test plays by hand: it says what the test wants, and order does what it likes with a buy.
+type thief struct {
+	t     *testing.T
+	s     *sim
+	keys  *Keys
+	dict  []byte
+	buyer units.PeerKey
+	order func(*thief, wire.Buy)
+	c     *conversation
+	stop  context.CancelFunc
+	done  chan struct{}
+}
+
+// thiefLink gives the thief what our side says.
+type thiefLink struct {
+	simLink
+	th *thief
+}
+
+func (l *thiefLink) Send(_ int, b []byte) error {
+	switch m, _ := wire.ParseMessage(b); m := m.(type) {
+	case wire.Hello:
+		l.th.buyer = m.PK
+	case wire.Buy:
+		l.th.order(l.th, m)
+	}
+	return nil
+}
+
+var thiefTerms = wire.Terms{
+	Price: units.Price{Msat: 1000 * units.Sat, Per: units.GiB}, Min: 10 * units.Sat, Max: 1000 * units.Sat, TTL: 60,
+}
+
+// thief connects a seller with a name of its own to the buyer.
+func (s *sim) thief(order func(*thief, wire.Buy)) *thief {
+	s.t.Helper()
+	s.thieves++
+	keys, err := LoadKeys(filepath.Join(s.dir, fmt.Sprintf("thief%d.key", s.thieves)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	th := &thief{t: s.t, s: s, keys: keys, order: order}
+	th.connect(thiefTerms)
+	return th
+}
+
+// connect opens a session, and offers terms.
+func (th *thief) connect(terms wire.Terms) {
+	advert := wire.Advert{V: protocolVersion, Methods: []string{methodBolt11}, Net: "regtest"}
+	fillNonce(&advert.Nonce)
+	th.dict = advert.Encode()
+	link := &thiefLink{th: th}
+	link.simLink = simLink{s: th.s, initiator: true, remote: netip.MustParseAddrPort("198.51.100.9:6881")}
+	th.c = th.s.buyer.open(link)
+	ctx, stop := context.WithCancel(context.Background())
+	c, done := th.c, make(chan struct{})
+	th.stop, th.done = stop, done
+	go func() { defer close(done); c.Run(ctx) }()
+	for _, e := range []proxy.Event{
+		{Kind: proxy.ClientHas},
+		{Kind: proxy.Ready},
+		{Kind: proxy.RemoteHello, Dialects: []bool{true}, Dicts: [][]byte{th.dict}},
+		{Kind: proxy.ClientInterested},
+	} {
+		th.c.Notify(e)
+	}
+	intro := introduction{initiator: th.c.dict, acceptor: th.dict, infoHash: th.s.infoHash}
+	th.say(intro.hello(th.keys.Seller(), units.PeerKey{}, wire.RoleSeller, units.NodeKey{2, 1}))
+	th.say(terms)
+}
+
+// leave ends the session.
+func (th *thief) leave() {
+	th.stop()
+	<-th.done
+}
+
+func (th *thief) say(m wire.Message) { th.c.Message(0, encode(th.t, m)) }
+
+// bill answers an order with an honest invoice.
+func (th *thief) bill(b wire.Buy) {
+	buys := thiefTerms.Price.Buys(b.Amt)
+	binding := wire.Binding(th.buyer, publicKey(th.keys.Seller()), buys, thiefTerms.Price)
+	out, err := th.s.bank.node(1).Issue(context.Background(), Order{Msat: b.Amt, Binding: binding})
+	if err != nil {
+		th.t.Error(err)
+		return
+	}
+	th.say(wire.Invoice{Request: out.Request, Buys: buys, For: wire.ForBytes})
+}
+
+// deliver sends what an order has bought.
+func (th *thief) deliver(b wire.Buy) {
+	for n := int64(thiefTerms.Price.Buys(b.Amt)); n > 0; n -= block {
+		th.c.Moved(block, false, false)
+	}
+}
+
+// robbed lets a buyer meet thieves, and has what it lost looked at. Whoever is left at the end is sent away.
+func robbed(t *testing.T, latency time.Duration, meet func(*sim), check func(*sim, ledger.Totals)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		_, buy := simRules()
+		s := &sim{t: t, bank: newBank(latency), infoHash: units.InfoHash{7}, dir: t.TempDir(), buy: buy}
+		s.openBuyer()
+		defer s.buyerL.Close()
+		ctx, stop := context.WithCancel(context.Background())
+		s.wg.Go(func() {
+			if err := s.buyer.Run(ctx); err != nil {
+				t.Errorf("desk: %v", err)
+			}
+		})
+		synctest.Wait()
+		meet(s)
+		stop()
+		s.wg.Wait()
+		if err := s.buyerL.Verify(context.Background()); err != nil {
+			t.Errorf("books: %v", err)
+		}
+		totals, err := s.buyerL.Totals(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(s, totals)
+	})
+}
+
+// lost is what has been written off on the torrent.
+func (s *sim) lost() units.Msat {
+	s.t.Helper()
+	lost, _, err := s.buyerL.WrittenOff(context.Background(), s.infoHash)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return lost
+}
+
+func atMostPaid(t *testing.T, most int) func(*sim, ledger.Totals) {
+	return func(_ *sim, got ledger.Totals) {
+		if got.PaymentsOut > most || got.PaymentsOut == 0 {
+			t.Errorf("%d payments of %v in all, at most %d are allowed", got.PaymentsOut, got.Paid, most)
+		}
+	}
+}
+
+// orders keeps what thieves were asked for, until all are answered at once.
+type orders struct {
+	mu   sync.Mutex
+	bill []func()
+}
+
+func (o *orders) keep(th *thief, b wire.Buy) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bill = append(o.bill, func() { th.bill(b) })
+}
+
+func (o *orders) answer() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, bill := range o.bill {
+		bill()
+	}
+}
+
+func TestThievesThatAnswerAtOnceArePaidTwoAtATime(t *testing.T) {
+	robbed(t, 0, func(s *sim) {
+		var kept orders
+		var all []*thief
+		for range 50 {
+			all = append(all, s.thief(kept.keep))
+		}
+		time.Sleep(10 * time.Second)
+		kept.answer()
+		time.Sleep(10 * time.Second)
+		for _, th := range all {
+			th.leave()
+		}
+	}, atMostPaid(t, 2))
+}
+
+func TestOneSellerOnManyConnectionsHoldsOnePurchase(t *testing.T) {
+	robbed(t, 0, func(s *sim) {
+		var kept orders
+		all := []*thief{s.thief(kept.keep)}
+		for range 39 {
+			again := &thief{t: s.t, s: s, keys: all[0].keys, order: kept.keep}
+			again.connect(thiefTerms)
+			all = append(all, again)
+		}
+		time.Sleep(10 * time.Second)
+		kept.answer()
+		time.Sleep(10 * time.Second)
+		for _, th := range all {
+			th.leave()
+		}
+	}, atMostPaid(t, 1))
+}
+
+// TestThievesThatHangUpDuringThePaymentAreCounted has each come under a new name and go before it is paid.
+func TestThievesThatHangUpDuringThePaymentAreCounted(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		for range 60 {
+			th := s.thief(func(th *thief, b wire.Buy) {
+				s.wg.Go(func() { th.bill(b); time.Sleep(50 * time.Millisecond); th.stop() })
+			})
+			time.Sleep(2 * time.Second)
+			th.leave()
+		}
+	}, atMostPaid(t, 2))
+}
+
+// TestSellerThatLiesAfterItsFirstDeliveryIsAStrangerAgain has a seller deliver once, and claim from then on to owe
+// nothing.
+func TestSellerThatLiesAfterItsFirstDeliveryIsAStrangerAgain(t *testing.T) {
+	robbed(t, 0, func(s *sim) {
+		first := true
+		th := s.thief(func(th *thief, b wire.Buy) {
+			deliver := first
+			first = false
+			s.wg.Go(func() {
+				th.bill(b)
+				time.Sleep(100 * time.Millisecond)
+				th.say(wire.State{Gate: wire.GateOpen, Bal: b.Amt})
+				if deliver {
+					th.deliver(b)
+				}
+				time.Sleep(4 * time.Second)
+				th.say(wire.State{Gate: wire.GateHeld})
+				th.say(wire.State{Gate: wire.GateShut, Bal: 0})
+			})
+		})
+		time.Sleep(2 * time.Hour)
+		th.leave()
+	}, func(s *sim, got ledger.Totals) {
+		if lost := s.lost(); lost > s.buy.PerTorrent/20 || lost == 0 {
+			t.Errorf("%v of %v lost, in %d payments", lost, s.buy.PerTorrent, got.PaymentsOut)
+		}
+	})
+}
+
+func TestStrangerDoesNotNameTheStake(t *testing.T) {
+	for name, tc := range map[string]struct {
+		least units.Msat
+		paid  int
+	}{
+		"as much as we would offer":        {10 * units.Sat, 1},
+		"a twentieth of the torrent's cap": {250 * units.Sat, 1},
+		"more":                             {251 * units.Sat, 0},
+		"all that we pay at once":          {1000 * units.Sat, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			robbed(t, 0, func(s *sim) {
+				th := s.thief(func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) })
+				th.leave()
+				terms := thiefTerms
+				terms.Min = tc.least
+				th.connect(terms)
+				time.Sleep(20 * time.Second)
+				th.leave()
+			}, func(_ *sim, got ledger.Totals) {
+				if got.PaymentsOut != tc.paid {
+					t.Errorf("%d payments of %v, want %d", got.PaymentsOut, got.Paid, tc.paid)
+				}
+			})
+		})
+	}
+}
+
+// TestAbsurdPriceDoesNotUseUpCredit has a seller raise its price for one block, so that the block looks dear enough
+// to have proven it.
+func TestAbsurdPriceDoesNotUseUpCredit(t *testing.T) {
+	robbed(t, 0, func(s *sim) {
+		th := s.thief(func(th *thief, b wire.Buy) {
+			s.wg.Go(func() { time.Sleep(time.Second); th.bill(b) })
+		})
+		time.Sleep(3 * time.Second)
+		dear := thiefTerms
+		dear.Price = units.Price{Msat: units.MaxMsat, Per: 1}
+		th.say(dear)
+		time.Sleep(2 * time.Second)
+		th.c.Moved(block, false, false)
+		time.Sleep(3 * time.Second)
+		th.say(thiefTerms)
+		time.Sleep(2 * time.Hour)
+		th.leave()
+	}, atMostPaid(t, 6))
+}
