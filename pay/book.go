@@ -2,6 +2,7 @@ package pay
 
 import (
 	"sync"
+	"time"
 
 	"paygate/ledger"
 	"paygate/units"
@@ -14,9 +15,12 @@ const bookMemory = 10_000 // past purchases that are read at start
 type book struct {
 	mu      sync.Mutex
 	sellers map[units.PeerKey]*record
+	here    map[units.PeerKey]int // live conversations
 }
 
-// record is one seller. first is the smallest payment made to it; delivered what it has delivered, in msat.
+// record is one seller that was ever paid. first is the smallest payment made to it; delivered what it has delivered,
+// in msat; latest the torrent of the latest payment; gone since when it has had no conversation, as far as departed has
+// seen.
 type record struct {
 	first     units.Msat
 	delivered units.Msat
@@ -24,6 +28,8 @@ type record struct {
 	lost      units.Msat
 	pending   int
 	torrents  map[units.InfoHash]struct{}
+	latest    units.InfoHash
+	gone      time.Time
 }
 
 // proven sellers have delivered a whole purchase.
@@ -31,7 +37,44 @@ func (r *record) proven() bool {
 	return r != nil && r.first > 0 && r.delivered >= r.first && r.lost <= r.delivered/4
 }
 
-func newBook() *book { return &book{sellers: make(map[units.PeerKey]*record)} }
+func newBook() *book {
+	return &book{sellers: make(map[units.PeerKey]*record), here: make(map[units.PeerKey]int)}
+}
+
+// arrives notes that a conversation with a seller has begun.
+func (b *book) arrives(seller units.PeerKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.here[seller]++
+}
+
+// leaves notes that one has ended.
+func (b *book) leaves(seller units.PeerKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.here[seller]--; b.here[seller] <= 0 {
+		delete(b.here, seller)
+	}
+}
+
+// departed returns the unproven sellers that hold money of ours and have been gone for some time, with the torrent of
+// the latest payment. It has to be called again and again.
+func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]units.InfoHash {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make(map[units.PeerKey]units.InfoHash)
+	for key, r := range b.sellers {
+		switch {
+		case b.here[key] > 0:
+			r.gone = time.Time{}
+		case r.gone.IsZero():
+			r.gone = now
+		case now.Sub(r.gone) >= after && r.unused > 0 && r.pending == 0 && !r.proven():
+			out[key] = r.latest
+		}
+	}
+	return out
+}
 
 func (b *book) of(seller units.PeerKey) *record {
 	r := b.sellers[seller]
@@ -47,7 +90,7 @@ func (b *book) paid(seller units.PeerKey, ih units.InfoHash, m units.Msat) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.of(seller)
-	r.torrents[ih] = struct{}{}
+	r.torrents[ih], r.latest = struct{}{}, ih
 	if r.first == 0 || m < r.first {
 		r.first = m
 	}

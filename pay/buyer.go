@@ -109,6 +109,7 @@ func (b *buyer) meetSeller(ctx context.Context, h wire.Hello) error {
 		return errors.New("the seller is paid through our own node")
 	}
 	b.seller, b.node = h.PK, h.Node
+	b.c.desk.book.arrives(b.seller)
 	return b.reload(ctx)
 }
 
@@ -428,5 +429,6 @@ func (b *buyer) exposed(ctx context.Context, w policy.Want) (bool, string) {
 func (b *buyer) end(ctx context.Context) {
 	if !b.seller.IsZero() {
 		b.count(ctx)
+		b.c.desk.book.leaves(b.seller)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -264,6 +265,7 @@ func (d *Desk) resolvePayments(ctx context.Context) {
 			}
 		}
 		d.followGivenUp(ctx, &off, open)
+		d.forgetDeparted(ctx, time.Now())
 		if !sleep(ctx, resolveEvery) {
 			return
 		}
@@ -359,7 +361,7 @@ func (d *Desk) recallBook(ctx context.Context) error {
 		return fmt.Errorf("read past purchases: %w", err)
 	}
 	seen := make(map[units.PeerKey]bool)
-	for _, p := range past {
+	for _, p := range slices.Backward(past) {
 		d.book.paid(p.Seller, p.InfoHash, p.Msat)
 		if seen[p.Seller] {
 			continue

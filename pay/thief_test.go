@@ -304,3 +304,68 @@ func TestAbsurdPriceDoesNotUseUpCredit(t *testing.T) {
 		th.leave()
 	}, atMostPaid(t, 6))
 }
+
+// TestStrangersThatHaveGoneMakeRoom has two thieves leave with our money, and one of them come back with it.
+func TestStrangersThatHaveGoneMakeRoom(t *testing.T) {
+	robbed(t, 0, func(s *sim) {
+		rob := func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) }
+		first, second := s.thief(rob), s.thief(rob)
+		time.Sleep(5 * time.Second)
+		first.leave()
+		second.leave()
+		third := s.thief(rob)
+		payments := func() int {
+			totals, err := s.buyerL.Totals(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return totals.PaymentsOut
+		}
+		time.Sleep(departedAfter - time.Minute)
+		if got := payments(); got != 2 {
+			t.Errorf("%d sellers were paid before the two that have gone were given up", got)
+		}
+		time.Sleep(90 * time.Second)
+		third.leave()
+		if got, lost := payments(), s.lost(); got != 3 || lost != 2*thiefTerms.Min {
+			t.Errorf("%d sellers were paid, %v written off", got, lost)
+		}
+		first.connect(thiefTerms)
+		first.say(wire.State{Gate: wire.GateOpen, Bal: thiefTerms.Min})
+		time.Sleep(time.Second)
+		first.leave()
+		if lost := s.lost(); lost != thiefTerms.Min {
+			t.Errorf("%v written off after one has come back", lost)
+		}
+	}, atMostPaid(t, 3))
+}
+
+func TestSellersOfAnEarlierRunAreGoneFromItsStart(t *testing.T) {
+	b, seller, start := newBook(), units.PeerKey{1}, time.Unix(1e9, 0)
+	b.paid(seller, units.InfoHash{1}, 10)
+	b.paid(seller, units.InfoHash{2}, 20)
+	b.delivered(ledger.Purse{Seller: seller, Purchases: 2, Paid: 30, Balance: 30})
+	for _, tc := range []struct {
+		at     time.Duration
+		change func()
+		gone   bool
+	}{
+		{at: 0},
+		{at: departedAfter - 1},
+		{at: departedAfter, gone: true},
+		{at: departedAfter, change: func() { b.arrives(seller) }},
+		{at: 3 * departedAfter, change: func() { b.leaves(seller) }},
+		{at: 4*departedAfter - 1},
+		{at: 4 * departedAfter, gone: true},
+		{at: 4 * departedAfter, change: func() { b.sellers[seller].pending = 1 }},
+		{at: 4 * departedAfter, change: func() { b.sellers[seller].pending, b.sellers[seller].delivered = 0, 10 }},
+	} {
+		if tc.change != nil {
+			tc.change()
+		}
+		got := b.departed(start.Add(tc.at), departedAfter)
+		if ih, ok := got[seller]; ok != tc.gone || ok && ih != (units.InfoHash{2}) {
+			t.Errorf("after %v: %v", tc.at, got)
+		}
+	}
+}
