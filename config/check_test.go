@@ -66,7 +66,7 @@ func TestProblems(t *testing.T) {
 		{"same port on another address", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1}\n", nil},
 		{"client by name", "listen: {peers: ':1'}\nclient: {address: qbittorrent:1}\n", nil},
 		{"aliases outside loopback", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, aliases: 10.0.0.0/8}\n", []string{`client.aliases: "10.0.0.0/8" is not a range of loopback addresses`}},
-		{"aliases too few", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, aliases: 127.1.2.0/25}\n", []string{`client.aliases: "127.1.2.0/25" is not a range`}},
+		{"aliases too few", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, aliases: 127.1.0.0/17}\n", []string{`client.aliases: "127.1.0.0/17" is not a range`}},
 		{"open proxy", "listen: {socks5: '0.0.0.0:1080'}\n", []string{"listen.socks5: would be an open proxy"}},
 		{"guarded proxy", "listen: {socks5: '0.0.0.0:1080', socks5_user: u, socks5_password: p}\n", nil},
 		{"user without password", "listen: {socks5: '127.0.0.1:1080', socks5_user: u}\n", []string{"listen.socks5_user: user and password go together"}},

@@ -38,7 +38,7 @@ type Listen struct {
 // Client is the BitTorrent client behind paygate.
 type Client struct {
 	Address string       // where it listens for peers, host:port
-	Aliases netip.Prefix // loopback range from which each remote peer gets a source address of its own; default 127.64.0.0/10
+	Aliases netip.Prefix // loopback range from which each remote peer gets a source address of its own, /8 to /16; default 127.64.0.0/10
 	Dial    []Dial       // peers to which paygate opens both legs itself
 }
 

@@ -180,9 +180,9 @@ func torrents(any *bool, list *[]units.InfoHash) func(string) error {
 func loopbackRange(dst *netip.Prefix) func(string) error {
 	return func(s string) error {
 		p, err := netip.ParsePrefix(s)
-		if err != nil || !p.Addr().Is4() || !p.Addr().IsLoopback() || p.Bits() < 8 || p.Bits() > 24 {
+		if err != nil || !p.Addr().Is4() || !p.Addr().IsLoopback() || p.Bits() < 8 || p.Bits() > 16 {
 			return &fault{
-				message: fmt.Sprintf("%q is not a range of loopback addresses with /8 to /24", clip(s)),
+				message: fmt.Sprintf("%q is not a range of loopback addresses with /8 to /16", clip(s)),
 				remedy:  `write a part of 127.0.0.0/8, such as "127.64.0.0/10"`,
 			}
 		}

@@ -11,17 +11,18 @@ import (
 
 const (
 	// aliasQuarantine is how long an address is not given to another remote after it was last in use, since clients ban
-	// by address.
+	// by address. Once the range is used up, the one that has been idle for longest goes earlier.
 	aliasQuarantine = 7 * 24 * time.Hour
 	// maxAliases bounds how many remotes are remembered.
 	maxAliases = 1 << 16
 )
 
-// errNoAlias says that every address of the range is in use or in quarantine.
+// errNoAlias says that every address of the range is in use.
 var errNoAlias = errors.New("no loopback address is free")
 
-// aliases gives each remote address a loopback address of its own, from which paygate connects to the client: clients
-// take connections from one address for one peer. The same remote gets the same alias for as long as it is remembered,
+// aliases gives each remote subscriber (an IPv4 address or an IPv6 /64, or one stranger could use up the range) a
+// loopback address of its own, from which paygate connects to the client: clients take connections from one address for
+// one peer. The same remote gets the same alias for as long as it is remembered,
 // across restarts if there is a file.
 type aliases struct {
 	prefix netip.Prefix
@@ -49,7 +50,7 @@ type lease struct {
 
 // take returns the alias of a remote. Call give when the connection has ended.
 func (a *aliases) take(remote netip.Addr) (netip.Addr, error) {
-	remote = remote.Unmap().WithZone("")
+	remote = subscriber(remote)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e, ok := a.remote[remote]
@@ -71,7 +72,7 @@ func (a *aliases) take(remote netip.Addr) (netip.Addr, error) {
 func (a *aliases) give(remote netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if e, ok := a.remote[remote.Unmap().WithZone("")]; ok {
+	if e, ok := a.remote[subscriber(remote)]; ok {
 		e.Value.(*lease).refs--
 		a.touch(e)
 	}
@@ -97,22 +98,31 @@ func (a *aliases) forget(e *list.Element) {
 
 // allocate finds an alias that nobody has: the one unused for longest if its quarantine is over, else the next of the
 // range. When too many are remembered the oldest is forgotten; its alias comes back only when the whole
-// range has been walked through, which must take as long as a quarantine.
+// range has been walked through, which must take as long as a quarantine. When the range is used up before that, a
+// newcomer gets the one unused for longest all the same.
 func (a *aliases) allocate() (netip.Addr, error) {
 	oldest := a.oldest()
 	if oldest != nil && a.now().Sub(oldest.Value.(*lease).used) >= aliasQuarantine {
-		alias := oldest.Value.(*lease).alias
-		a.forget(oldest)
-		return alias, nil
+		return a.reuse(oldest), nil
 	}
 	alias, ok := a.walk()
-	if !ok {
+	switch {
+	case !ok && oldest == nil:
 		return netip.Addr{}, errNoAlias
+	case !ok:
+		return a.reuse(oldest), nil
 	}
 	if oldest != nil && a.byAge.Len() >= a.most {
 		a.forget(oldest)
 	}
 	return alias, nil
+}
+
+// reuse forgets a lease and returns its alias.
+func (a *aliases) reuse(e *list.Element) netip.Addr {
+	alias := e.Value.(*lease).alias
+	a.forget(e)
+	return alias
 }
 
 // oldest is the lease that has been out of use for longest, nil if all are in use.

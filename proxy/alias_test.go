@@ -49,8 +49,11 @@ func TestAliasesAreDistinctAndSticky(t *testing.T) {
 		t.Error("a mapped address got an alias of its own")
 	}
 	six := mustTake(t, a, "2001:db8::1")
-	if mustTake(t, a, "2001:db8::2") == six {
-		t.Error("two IPv6 peers share an alias")
+	if mustTake(t, a, "2001:db8:0:1::1") == six {
+		t.Error("two IPv6 networks share an alias")
+	}
+	if mustTake(t, a, "2001:db8::2%eth0") != six {
+		t.Error("one IPv6 network got two aliases")
 	}
 	// Without an orderly end: what was appended counts.
 	c.t = c.t.Add(time.Hour)
@@ -73,24 +76,59 @@ func TestAliasesAreDistinctAndSticky(t *testing.T) {
 
 func TestAliasesAreQuarantined(t *testing.T) {
 	c := &clock{time.Unix(1e9, 0)}
-	a := newAliases(t, "127.77.0.0/30", "", c)
+	a := newAliases(t, "127.77.0.0/29", "", c)
 	first := mustTake(t, a, "1.0.0.1")
-	mustTake(t, a, "1.0.0.2")
-	mustTake(t, a, "1.0.0.3")
+	a.give(loopback("1.0.0.1"))
+	c.t = c.t.Add(aliasQuarantine - time.Second)
+	if got := mustTake(t, a, "1.0.0.2"); got == first {
+		t.Error("an alias was given again in its quarantine, with others free")
+	}
+	c.t = c.t.Add(time.Second)
+	if got := mustTake(t, a, "1.0.0.3"); got != first {
+		t.Errorf("got %s, want %s", got, first)
+	}
+}
+
+func TestAliasesOfAUsedUpRange(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	a := newAliases(t, "127.77.0.0/30", "", c)
+	mustTake(t, a, "1.0.0.1")
+	second, third := mustTake(t, a, "1.0.0.2"), mustTake(t, a, "1.0.0.3")
 	if _, err := a.take(loopback("1.0.0.4")); !errors.Is(err, errNoAlias) {
 		t.Fatalf("a fourth alias of three: %v", err)
 	}
-	a.give(loopback("1.0.0.1"))
-	c.t = c.t.Add(aliasQuarantine - time.Second)
-	if _, err := a.take(loopback("1.0.0.4")); !errors.Is(err, errNoAlias) {
-		t.Fatalf("in quarantine: %v", err)
-	}
+	a.give(loopback("1.0.0.3"))
 	c.t = c.t.Add(time.Second)
-	if got := mustTake(t, a, "1.0.0.4"); got != first {
-		t.Errorf("got %s, want %s", got, first)
+	a.give(loopback("1.0.0.2"))
+	if got := mustTake(t, a, "1.0.0.4"); got != third {
+		t.Errorf("got %s, and %s has been idle for longest", got, third)
 	}
-	if _, err := a.take(loopback("1.0.0.1")); !errors.Is(err, errNoAlias) {
+	if got := mustTake(t, a, "1.0.0.5"); got != second {
+		t.Errorf("got %s, and only %s is idle", got, second)
+	}
+	if _, err := a.take(loopback("1.0.0.2")); !errors.Is(err, errNoAlias) {
 		t.Errorf("aliases in use were given away: %v", err)
+	}
+}
+
+// TestOneSubscriberDoesNotUseUpTheAliases walks through more addresses of an IPv6 /64 than there are aliases.
+func TestOneSubscriberDoesNotUseUpTheAliases(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	a := newAliases(t, "127.64.0.0/24", "", c)
+	kept := mustTake(t, a, "198.51.100.7")
+	a.give(loopback("198.51.100.7"))
+	for addr, n := netip.MustParseAddr("2001:db8::1"), 0; n < 1000; addr, n = addr.Next(), n+1 {
+		if _, err := a.take(addr); err != nil {
+			t.Fatal(err)
+		}
+		a.give(addr)
+		c.t = c.t.Add(10 * time.Millisecond)
+	}
+	if got := mustTake(t, a, "203.0.113.9"); got == kept || len(a.taken) != 3 {
+		t.Errorf("%d aliases are taken", len(a.taken))
+	}
+	if got := mustTake(t, a, "198.51.100.7"); got != kept {
+		t.Error("another peer has lost its alias")
 	}
 }
 

@@ -86,7 +86,7 @@ func parseLease(line string) (*lease, bool) {
 	if err1 != nil || err2 != nil || !l.Is4() {
 		return nil, false
 	}
-	return &lease{remote: r, alias: l, used: time.Unix(used, 0)}, true
+	return &lease{remote: subscriber(r), alias: l, used: time.Unix(used, 0)}, true
 }
 
 func (l *lease) write(w io.Writer) error {
