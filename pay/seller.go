@@ -144,6 +144,7 @@ func (s *seller) serveLegacy(ctx context.Context, now time.Time) bool {
 			s.stock.leaseSample(ctx)
 		}
 	case "choke":
+		s.mingle()
 		return s.mode != closed // only to close what may be open
 	}
 	return true
