@@ -46,6 +46,7 @@ type seller struct {
 	decided bool // whether this connection is sold to at all is known
 	free    bool // it is not
 	greeted bool
+	sampled bool // the free sample has been leased
 
 	mode      mode
 	unchoked  bool // by the client, when we last looked
@@ -139,10 +140,7 @@ func (s *seller) serveLegacy(ctx context.Context, now time.Time) bool {
 	case "throttle":
 		s.trickle(now)
 	case "sample":
-		if !s.greeted {
-			s.greeted = true
-			s.stock.leaseSample(ctx)
-		}
+		s.sample(ctx)
 	case "choke":
 		s.mingle()
 		return s.mode != closed // only to close what may be open
@@ -178,10 +176,19 @@ func (s *seller) greet(ctx context.Context) bool {
 		return false
 	}
 	s.greeted = true
-	s.stock.leaseSample(ctx)
+	s.sample(ctx)
+	s.stock.settle(ctx) // a peer that was late may have had some of it
 	s.c.say(s.c.intro.hello(s.c.desk.keys.Seller(), units.PeerKey{}, wire.RoleSeller, id.Node))
 	s.c.say(s.terms())
 	return true
+}
+
+// sample leases the free bytes, once.
+func (s *seller) sample(ctx context.Context) {
+	if !s.sampled {
+		s.sampled = true
+		s.stock.leaseSample(ctx)
+	}
 }
 
 func (s *seller) terms() wire.Terms {
