@@ -17,14 +17,7 @@ import (
 	"paygate/units"
 )
 
-const (
-	resolveEvery = 5 * time.Second
-	trackWait    = 20 * time.Second
-	givenUpEvery = time.Hour
-	givenUpWait  = 5 * time.Second
-	bookWait     = 10 * time.Second // for the ledger, when everything else is already over
-	doubtful     = 30 * time.Second // a payment that lnd does not know may still be on its way to lnd for this long
-)
+const bookWait = 10 * time.Second // for the ledger, when everything else is already over
 
 // job is a payment that has been reserved and journalled and is to be made now.
 type job struct {
@@ -249,82 +242,6 @@ func (d *Desk) close(ctx context.Context, in ledger.Intent, o Outcome) {
 		}
 		d.book.pending(in, false)
 	}
-}
-
-// resolvePayments follows up what an earlier run, or a lost connection to the node, has left open.
-func (d *Desk) resolvePayments(ctx context.Context) {
-	var off givenUp
-	for {
-		open, err := d.ledger.OpenPurchases(ctx)
-		if err != nil && ctx.Err() == nil {
-			d.log.Warn("open payments cannot be read", zap.Error(err))
-		}
-		for _, p := range open {
-			if !d.live.has(p.Hash) {
-				d.resolve(ctx, p, trackWait)
-			}
-		}
-		d.followGivenUp(ctx, &off, open)
-		d.forgetDeparted(ctx, time.Now())
-		if !sleep(ctx, resolveEvery) {
-			return
-		}
-	}
-}
-
-// givenUp is what resolvePayments remembers of payments that their owner may write off, in another process.
-type givenUp struct {
-	open map[units.PaymentHash]struct{} // a round ago
-	next time.Time                      // when to ask about those that are written off
-}
-
-// followGivenUp takes payments that were written off since the last round out of the book, and asks now and then
-// about all that ever were: what is paid after all is spent.
-func (d *Desk) followGivenUp(ctx context.Context, g *givenUp, open []ledger.Purchase) {
-	off, err := d.ledger.WrittenOffPurchases(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			d.log.Warn("payments that were written off cannot be read", zap.Error(err))
-		}
-		return
-	}
-	ask := !time.Now().Before(g.next)
-	if ask {
-		g.next = time.Now().Add(givenUpEvery)
-	}
-	for _, p := range off {
-		if _, was := g.open[p.Hash]; was {
-			d.log.Info("a payment was written off; its amount is free again", zap.Stringer("payment_hash", p.Hash))
-			d.book.pending(p.Intent, false)
-			d.wakeAll()
-		}
-		if ask {
-			d.resolve(ctx, p, givenUpWait)
-		}
-	}
-	g.open = make(map[units.PaymentHash]struct{}, len(open))
-	for _, p := range open {
-		g.open[p.Hash] = struct{}{}
-	}
-}
-
-// resolve asks the rail what became of one payment.
-func (d *Desk) resolve(ctx context.Context, p ledger.Purchase, wait time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	fault.Point(fault.TrackBefore)
-	out, err := d.rail.Track(ctx, p.Hash)
-	fault.Point(fault.TrackAfter)
-	switch {
-	case err != nil || out.State == Unresolved:
-		return
-	case out.State == NeverSent && time.Since(p.Updated) < doubtful:
-		return
-	case out.State == NeverSent:
-		out.Reason = "the node has never heard of it"
-	}
-	d.close(ctx, p.Intent, out)
-	d.wakeAll()
 }
 
 // exposure gathers what is at stake with a seller on its torrent.

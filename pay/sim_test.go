@@ -28,6 +28,7 @@ type bank struct {
 	latency   time.Duration
 	down      bool
 	outcome   func(Payment) (Outcome, error) // scripted; nil pays
+	track     func(context.Context, units.PaymentHash) (Outcome, error)
 	invoices  map[units.PaymentHash]*bankInvoice
 	settled   []Settlement
 	changed   chan struct{}
@@ -188,7 +189,10 @@ func (b *bank) set(change func()) {
 	b.wake()
 }
 
-func (a account) Track(_ context.Context, h units.PaymentHash) (Outcome, error) {
+func (a account) Track(ctx context.Context, h units.PaymentHash) (Outcome, error) {
+	if a.track != nil {
+		return a.track(ctx, h)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	inv := a.invoices[h]
