@@ -67,10 +67,16 @@ func (l *leases) detach(c *conversation, buyer units.PeerKey, ih units.InfoHash)
 	}
 }
 
-// take leases up to want of a balance, after what the buyer's other connections hold, and returns what it got.
-func (l *leases) take(c *conversation, buyer units.PeerKey, balance, want units.Msat) units.Msat {
+// take leases up to want of a balance, after what the buyer's other connections hold, and returns what it got. account
+// reads both under the lock: another connection that writes down what it has served, and then gives its lease back or
+// takes another, does so wholly before or after.
+func (l *leases) take(c *conversation, buyer units.PeerKey, account func() (balance, want units.Msat, err error)) (units.Msat, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	balance, want, err := account()
+	if err != nil {
+		return 0, err
+	}
 	for other, held := range l.credit[buyer] {
 		if other != c {
 			balance -= held
@@ -78,15 +84,18 @@ func (l *leases) take(c *conversation, buyer units.PeerKey, balance, want units.
 	}
 	got := max(0, min(balance, want))
 	l.credit[buyer][c] = got
-	return got
+	return got, nil
 }
 
 // sampled is how much of the free samples is held and not yet given: by the subnet on the torrent, on the torrent,
 // in all.
 type sampled struct{ subnet, torrent, all units.Bytes }
 
-// takeSample leases free bytes; left tells how many there are beside what others hold.
-func (l *leases) takeSample(c *conversation, ih units.InfoHash, subnet netip.Prefix, left func(sampled) units.Bytes) units.Bytes {
+// takeSample leases free bytes; left tells how many there are beside what others hold, and reads what was given under
+// the lock, as in take.
+func (l *leases) takeSample(
+	c *conversation, ih units.InfoHash, subnet netip.Prefix, left func(sampled) (units.Bytes, error),
+) (units.Bytes, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var held sampled
@@ -102,9 +111,12 @@ func (l *leases) takeSample(c *conversation, ih units.InfoHash, subnet netip.Pre
 			}
 		}
 	}
-	got := left(held)
+	got, err := left(held)
+	if err != nil {
+		return 0, err
+	}
 	l.samples[c] = sampleLease{infoHash: ih, subnet: subnet, bytes: got}
-	return got
+	return got, nil
 }
 
 // credited makes the buyer's connections look at the account.

@@ -140,16 +140,16 @@ func (s *stock) leaseSample(ctx context.Context) (grown bool) {
 	if rule.Sample == 0 || !d.writable(ctx, time.Now()) {
 		return false
 	}
-	used, err := d.ledger.SampleUsed(ctx, ih, s.subnet)
+	n, err := d.leases.takeSample(s.c, ih, s.subnet, func(held sampled) (units.Bytes, error) {
+		used, err := d.ledger.SampleUsed(ctx, ih, s.subnet)
+		return d.selling.SampleLeft(rule, policy.Used{
+			Subnet: used.Subnet + held.subnet, TorrentDay: used.TorrentDay + held.torrent, Day: used.Day + held.all,
+		}), err
+	})
 	if err != nil {
 		s.c.log.Warn("free samples cannot be counted, so none are given", zap.Error(err))
 		return false
 	}
-	n := d.leases.takeSample(s.c, ih, s.subnet, func(held sampled) units.Bytes {
-		return d.selling.SampleLeft(rule, policy.Used{
-			Subnet: used.Subnet + held.subnet, TorrentDay: used.TorrentDay + held.torrent, Day: used.Day + held.all,
-		})
-	})
 	var fresh []batch
 	if n > 0 {
 		fresh = []batch{{kind: given, bytes: n}}
@@ -214,14 +214,16 @@ func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
 	if !d.writable(ctx, time.Now()) {
 		return false
 	}
-	acct, err := d.ledger.Account(ctx, s.buyer)
+	var acct ledger.Account
+	got, err := d.leases.take(s.c, s.buyer, func() (balance, want units.Msat, err error) {
+		acct, err = d.ledger.Account(ctx, s.buyer)
+		return acct.Balance, policy.Lease(acct.Balance, acct.LastPurchase, s.c.seller.rule.Max), err
+	})
 	if err != nil {
 		s.c.log.Warn("the buyer's account cannot be read", zap.Error(err))
 		return false
 	}
 	s.balance = acct.Balance
-	want := policy.Lease(acct.Balance, acct.LastPurchase, s.c.seller.rule.Max)
-	got := d.leases.take(s.c, s.buyer, acct.Balance, want)
 	return s.replace(sold, draw(acct, s.c.link.InfoHash(), s.c.seller.rule.Price, got))
 }
 
