@@ -3,6 +3,7 @@ package pay
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,6 +44,14 @@ func (d *Desk) sweepOnce(ctx context.Context, done map[ledger.Invoice]struct{}) 
 		}
 		return
 	}
+	listed := make(map[ledger.Invoice]struct{}, len(open))
+	for _, inv := range open {
+		listed[inv] = struct{}{}
+	}
+	maps.DeleteFunc(done, func(inv ledger.Invoice, _ struct{}) bool {
+		_, ok := listed[inv]
+		return !ok
+	})
 	for _, inv := range open {
 		if _, ok := done[inv]; ok {
 			continue
