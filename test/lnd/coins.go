@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
@@ -21,7 +22,18 @@ type purse struct {
 	next    int64  // height of the first block whose coins are unspent
 }
 
+// newPurse draws keys until the address does not look like a bech32 one of simnet ("sb1..."), which btcd would then
+// refuse to read.
 func newPurse() (*purse, error) {
+	for {
+		p, err := drawPurse()
+		if err != nil || !strings.HasPrefix(strings.ToLower(p.address.EncodeAddress()), "sb1") {
+			return p, err
+		}
+	}
+}
+
+func drawPurse() (*purse, error) {
 	key, err := btcec.NewPrivateKey()
 	if err != nil {
 		return nil, err
