@@ -26,7 +26,7 @@ type record struct {
 	delivered units.Msat
 	unused    units.Msat
 	lost      units.Msat
-	pending   int
+	pending   map[units.PaymentHash]struct{}
 	torrents  map[units.InfoHash]struct{}
 	latest    units.InfoHash
 	gone      time.Time
@@ -69,7 +69,7 @@ func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]un
 			r.gone = time.Time{}
 		case r.gone.IsZero():
 			r.gone = now
-		case now.Sub(r.gone) >= after && r.unused > 0 && r.pending == 0 && !r.proven():
+		case now.Sub(r.gone) >= after && r.unused > 0 && len(r.pending) == 0 && !r.proven():
 			out[key] = r.latest
 		}
 	}
@@ -79,7 +79,7 @@ func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]un
 func (b *book) of(seller units.PeerKey) *record {
 	r := b.sellers[seller]
 	if r == nil {
-		r = &record{torrents: make(map[units.InfoHash]struct{})}
+		r = &record{torrents: make(map[units.InfoHash]struct{}), pending: make(map[units.PaymentHash]struct{})}
 		b.sellers[seller] = r
 	}
 	return r
@@ -96,7 +96,7 @@ func (b *book) paid(seller units.PeerKey, ih units.InfoHash, m units.Msat) {
 	}
 }
 
-// pending notes that a payment has begun or ended.
+// pending notes that a payment has begun or ended. It may be told of an end more than once.
 func (b *book) pending(in ledger.Intent, begins bool) {
 	if begins {
 		b.paid(in.Seller, in.InfoHash, in.Msat)
@@ -105,10 +105,10 @@ func (b *book) pending(in ledger.Intent, begins bool) {
 	defer b.mu.Unlock()
 	r := b.of(in.Seller)
 	if begins {
-		r.pending++
+		r.pending[in.Hash] = struct{}{}
 		return
 	}
-	r.pending = max(0, r.pending-1)
+	delete(r.pending, in.Hash)
 }
 
 // delivered notes the state of our account with a seller.
@@ -142,7 +142,7 @@ func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid,
 			continue
 		}
 		paid++
-		if !r.proven() && (r.unused > 0 || r.pending > 0) {
+		if !r.proven() && (r.unused > 0 || len(r.pending) > 0) {
 			unproven++
 		}
 	}

@@ -279,7 +279,9 @@ func (d *Desk) recallBook(ctx context.Context) error {
 	}
 	seen := make(map[units.PeerKey]bool)
 	for _, p := range slices.Backward(past) {
-		d.book.paid(p.Seller, p.InfoHash, p.Msat)
+		if d.book.paid(p.Seller, p.InfoHash, p.Msat); p.Open() {
+			d.book.pending(p.Intent, true)
+		}
 		if seen[p.Seller] {
 			continue
 		}

@@ -357,8 +357,11 @@ func TestSellersOfAnEarlierRunAreGoneFromItsStart(t *testing.T) {
 		{at: 3 * departedAfter, change: func() { b.leaves(seller) }},
 		{at: 4*departedAfter - 1},
 		{at: 4 * departedAfter, gone: true},
-		{at: 4 * departedAfter, change: func() { b.sellers[seller].pending = 1 }},
-		{at: 4 * departedAfter, change: func() { b.sellers[seller].pending, b.sellers[seller].delivered = 0, 10 }},
+		{at: 4 * departedAfter, change: func() { b.pending(ledger.Intent{Seller: seller, InfoHash: units.InfoHash{2}, Msat: 20}, true) }},
+		{at: 4 * departedAfter, change: func() {
+			b.pending(ledger.Intent{Seller: seller}, false)
+			b.sellers[seller].delivered = 10
+		}},
 	} {
 		if tc.change != nil {
 			tc.change()
