@@ -85,7 +85,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 		selling: policy.NewSelling(cfg.Sell), buying: policy.NewBuying(cfg.Buy),
 		caps:  ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
 		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(),
-		leases: newLeases(), slots: &slots{free: cfg.UnpaidSlots}, book: newBook(),
+		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}
 	d.node.grace.Store(int64(cfg.Sell.GraceBytes))

@@ -128,24 +128,34 @@ func (l *leases) credited(buyer units.PeerKey) {
 	}
 }
 
-// slots bound how many unpaid peers are shown to the client at once.
+// slots bound how many unpaid peers are shown to the client at once, in all and of one subnet, so that one neighbour
+// cannot have them all.
 type slots struct {
-	mu   sync.Mutex
-	free int
+	mu    sync.Mutex
+	free  int
+	taken map[netip.Prefix]int
 }
 
-func (s *slots) take() bool {
+const slotsPerSubnet = 2
+
+func newSlots(n int) *slots { return &slots{free: n, taken: make(map[netip.Prefix]int)} }
+
+func (s *slots) take(subnet netip.Prefix) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.free == 0 {
+	if s.free == 0 || s.taken[subnet] >= slotsPerSubnet {
 		return false
 	}
 	s.free--
+	s.taken[subnet]++
 	return true
 }
 
-func (s *slots) give() {
+func (s *slots) give(subnet netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
+	if s.taken[subnet]--; s.taken[subnet] == 0 {
+		delete(s.taken, subnet)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"paygate/units"
 )
@@ -74,4 +75,58 @@ func TestSubnetNeverGetsMoreThanItsSample(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestSlotsOfOneSubnet(t *testing.T) {
+	s := newSlots(3)
+	near, far := netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("198.51.100.0/24")
+	for i, step := range []struct {
+		subnet netip.Prefix
+		give   bool
+		want   bool
+	}{
+		{subnet: near, want: true},
+		{subnet: near, want: true},
+		{subnet: near, want: false},
+		{subnet: far, want: true},
+		{subnet: far, want: false}, // none are left
+		{subnet: near, give: true},
+		{subnet: far, want: true},
+		{subnet: near, want: false},
+		{subnet: far, give: true},
+		{subnet: near, want: true},
+	} {
+		if step.give {
+			s.give(step.subnet)
+		} else if got := s.take(step.subnet); got != step.want {
+			t.Errorf("step %d: got %v", i, got)
+		}
+	}
+	s.give(near)
+	s.give(near)
+	s.give(far)
+	if s.free != 3 || len(s.taken) != 0 {
+		t.Errorf("%d are free, %d subnets have some", s.free, len(s.taken))
+	}
+}
+
+// TestDeclinedPeerRests has a peer be declined while it is shown to the client.
+func TestDeclinedPeerRests(t *testing.T) {
+	sell, buy := simRules()
+	s := newSim(t, newBank(0), sell, buy)
+	defer s.sellerL.Close()
+	defer s.buyerL.Close()
+	one := s.seller.open(&simLink{s: s, remote: newPeerAddr}).seller
+	now := time.Now()
+	if !one.takeSlot(now) {
+		t.Fatal("there is no slot")
+	}
+	one.mode = offered
+	one.decline("busy", 5)
+	if one.slot || one.takeSlot(now.Add(slotRest-time.Second)) {
+		t.Error("a declined peer is shown again at once")
+	}
+	if !one.takeSlot(now.Add(slotRest + time.Minute)) {
+		t.Error("a declined peer is never shown again")
+	}
 }

@@ -349,7 +349,7 @@ func (s *seller) takeSlot(now time.Time) bool {
 	if s.slot {
 		return true
 	}
-	if now.Before(s.slotNext) || !s.c.desk.slots.take() {
+	if now.Before(s.slotNext) || !s.c.desk.slots.take(s.stock.subnet) {
 		return false
 	}
 	s.slot, s.slotSince = true, now
@@ -359,7 +359,7 @@ func (s *seller) takeSlot(now time.Time) bool {
 func (s *seller) giveSlot(next time.Time) {
 	if s.slot {
 		s.slot = false
-		s.c.desk.slots.give()
+		s.c.desk.slots.give(s.stock.subnet)
 	}
 	s.slotNext = next
 }
@@ -499,14 +499,15 @@ func (s *seller) handOver() {
 	s.c.say(wire.Invoice{Request: s.invoice.Request, Buys: s.invoice.Buys, For: s.invoice.For})
 }
 
-// decline answers the open question with a no.
+// decline answers the open question with a no. Who was shown to the client for it has to rest like one that did not
+// pay in time.
 func (s *seller) decline(code string, ttl int64) {
 	s.ask = nil
 	s.c.say(wire.No{Code: code, TTL: ttl})
 	if s.mode == offered {
 		s.mode = closed
 		s.c.link.Withdraw()
-		s.giveSlot(time.Time{})
+		s.giveSlot(time.Now().Add(slotRest))
 	}
 }
 
