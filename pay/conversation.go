@@ -276,11 +276,21 @@ func (c *conversation) hear(ctx context.Context, now time.Time, msg message) {
 			c.buyer.hear(ctx, now, m, msg.received)
 		}
 	case wire.No:
-		if c.buyer != nil {
-			c.buyer.refused(now, m)
-		}
+		c.heardNo(ctx, now, m)
+	}
+}
+
+// heardNo gives a no to the side that it answers: on a torrent that both sell and buy, the code alone tells. Codes that
+// nobody knows mean nothing.
+func (c *conversation) heardNo(ctx context.Context, now time.Time, m wire.No) {
+	switch m.Code {
+	case wire.NoTooDear, wire.NoOverBudget, wire.NoNoRoute, wire.NoExpired:
 		if c.seller != nil {
 			c.seller.hear(ctx, now, m)
+		}
+	case wire.NoBusy, wire.NoStrangerLimit, wire.NoBlocked, wire.NoUnsupported:
+		if c.buyer != nil && !c.buyer.seller.IsZero() {
+			c.buyer.refused(now, m)
 		}
 	}
 }
