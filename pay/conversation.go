@@ -25,6 +25,9 @@ const (
 	activeTick  = 250 * time.Millisecond
 	idleTick    = time.Second
 	mailboxSize = 64
+
+	stepRate  = 200 // looks at everything a second, whatever the peer sends
+	stepBurst = 40
 )
 
 // Link is what a conversation can do to its session; *proxy.Session is one. Nothing in it blocks.
@@ -138,6 +141,7 @@ func (c *conversation) Run(ctx context.Context) {
 	defer c.finish(ctx)
 	timer := time.NewTimer(activeTick)
 	defer timer.Stop()
+	steps := bucket{burst: stepBurst, rate: stepRate}
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,6 +150,11 @@ func (c *conversation) Run(ctx context.Context) {
 			done()
 		case <-c.wake:
 		case <-timer.C:
+		}
+		for !steps.allow(time.Now()) {
+			if !sleep(ctx, time.Second/stepRate) {
+				return
+			}
 		}
 		c.step(ctx, time.Now())
 		timer.Reset(c.pause())

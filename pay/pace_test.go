@@ -1,8 +1,13 @@
 package pay
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"paygate/proxy"
 )
 
 func TestFloodLimitForgivesBurstsOnly(t *testing.T) {
@@ -54,4 +59,37 @@ func TestT90IsTheSlowEnd(t *testing.T) {
 	if got := s.t90(time.Second); got < 900*time.Millisecond {
 		t.Errorf("t90 is %v", got)
 	}
+}
+
+// closingLink counts how often it is told to close: once a step of a conversation that has to end.
+type closingLink struct {
+	simLink
+	steps atomic.Int64
+}
+
+func (l *closingLink) Close(string) { l.steps.Add(1) }
+
+func TestStepsAreBoundedWhateverThePeerSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		l := &closingLink{simLink: simLink{s: s, remote: newPeerAddr}}
+		c := s.seller.open(l)
+		c.dismiss("a test")
+		ctx, cancel := context.WithCancel(t.Context())
+		s.wg.Go(func() { c.Run(ctx) })
+		const lasts = 5 * time.Second
+		for range lasts / (100 * time.Microsecond) {
+			c.Notify(proxy.Event{Kind: proxy.RemoteInterested})
+			time.Sleep(100 * time.Microsecond)
+		}
+		cancel()
+		s.wg.Wait()
+		most := int64(stepBurst + stepRate*lasts/time.Second)
+		if got := l.steps.Load(); got > most || got < most*9/10 {
+			t.Errorf("%d steps in %v, want %d", got, lasts, most)
+		}
+	})
 }
