@@ -23,7 +23,7 @@ type legs struct {
 func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
 	s := &Session{
 		remote: l.remote, client: l.client, addr: l.addr, hash: l.hash, initiator: l.initiator, treatment: treatment,
-		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, log: p.log, up: make(chan struct{}),
+		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, log: p.log, up: make(chan struct{}),
 	}
 	p.mu.Lock()
 	p.last++

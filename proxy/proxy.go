@@ -59,6 +59,7 @@ type Proxy struct {
 	aliases *aliases // nil: the client is not on IPv4 loopback, and sees paygate's own address
 	limits  *limits
 	buffers *buffers
+	endings *endings
 	quiet   *rate.Limiter // of lines about refused connections
 	hushed  atomic.Int64  // lines not written
 	tunnels tunnels
@@ -86,7 +87,7 @@ func (c *Config) defaults() {
 func New(cfg Config, deps Deps) (*Proxy, error) {
 	cfg.defaults()
 	p := &Proxy{
-		cfg: cfg, desk: deps.Desk, log: deps.Log, limits: newLimits(cfg), buffers: newBuffers(),
+		cfg: cfg, desk: deps.Desk, log: deps.Log, limits: newLimits(cfg), buffers: newBuffers(), endings: newEndings(),
 		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
 		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}},
 	}

@@ -39,6 +39,7 @@ type Session struct {
 	since     time.Time
 	port      uint16 // told to the remote, 0 = what the client says
 	buffers   *buffers
+	endings   *endings
 	log       *zap.Logger
 
 	conv    Conversation // nil: blind
@@ -279,7 +280,7 @@ func (s *Session) note(reason string) {
 	}
 }
 
-// finish writes the session's one line.
+// finish writes the session's one line, unless a stranger has just had one.
 func (s *Session) finish() {
 	s.mu.Lock()
 	reason, cause := s.reason, s.cause
@@ -292,6 +293,18 @@ func (s *Session) finish() {
 	}
 	if cause != nil && !isNoise(cause) {
 		fields = append(fields, zap.Error(cause))
+	}
+	if s.initiator {
+		s.log.Info("session ended", fields...)
+		return
+	}
+	hushed, ok := s.endings.allow(s.addr.Addr(), time.Now())
+	if !ok {
+		s.log.Debug("session ended", fields...)
+		return
+	}
+	if hushed > 0 {
+		fields = append(fields, zap.Int("not_logged_before", hushed))
 	}
 	s.log.Info("session ended", fields...)
 }
