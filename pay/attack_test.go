@@ -238,12 +238,15 @@ func TestSettlementAfterTheConnectionDiedIsCredited(t *testing.T) {
 		s.transfer(2 * time.Second) // a payment is under way
 		hangUp()
 		time.Sleep(time.Minute)
-		if s.bank.sent == 0 {
+		s.bank.mu.Lock()
+		sent := s.bank.sent
+		s.bank.mu.Unlock()
+		if sent == 0 {
 			t.Fatal("nothing was paid")
 		}
 		seller, buyer := s.totals()
-		if seller.CreditOwed != s.bank.sent || buyer.CreditHeld != s.bank.sent {
-			t.Errorf("of %v that moved the seller owes %v and the buyer holds %v", s.bank.sent, seller.CreditOwed, buyer.CreditHeld)
+		if seller.CreditOwed != sent || buyer.CreditHeld != sent {
+			t.Errorf("of %v that moved the seller owes %v and the buyer holds %v", sent, seller.CreditOwed, buyer.CreditHeld)
 		}
 		s.close()
 	})

@@ -385,11 +385,13 @@ func (s *sim) start() {
 
 // connect opens a session on both sides, as two proxies would.
 func (s *sim) connect(ctx context.Context) {
-	s.sl = &simLink{s: s, remote: newPeerAddr, other: func() *conversation { return s.bc }}
-	s.bl = &simLink{s: s, initiator: true, remote: netip.MustParseAddrPort("198.51.100.9:6881"), other: func() *conversation { return s.sc }}
-	s.sc, s.bc = s.seller.open(s.sl), s.buyer.open(s.bl)
-	s.wg.Go(func() { s.sc.Run(ctx) })
-	s.wg.Go(func() { s.bc.Run(ctx) })
+	var sc, bc *conversation // a later connection must not change whom this one talks to
+	s.sl = &simLink{s: s, remote: newPeerAddr, other: func() *conversation { return bc }}
+	s.bl = &simLink{s: s, initiator: true, remote: netip.MustParseAddrPort("198.51.100.9:6881"), other: func() *conversation { return sc }}
+	sc, bc = s.seller.open(s.sl), s.buyer.open(s.bl)
+	s.sc, s.bc = sc, bc
+	s.wg.Go(func() { sc.Run(ctx) })
+	s.wg.Go(func() { bc.Run(ctx) })
 	s.sc.Notify(proxy.Event{Kind: proxy.ClientHas, Complete: true})
 	s.bc.Notify(proxy.Event{Kind: proxy.ClientHas})
 	s.shakeHands()
