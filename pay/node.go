@@ -2,6 +2,7 @@ package pay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -12,16 +13,18 @@ import (
 )
 
 const (
-	metaNode    = "node" // the ledger's note of our own node, so that peers can be greeted while it is away
+	metaNode    = "node"       // the ledger's note of our own node, so that peers can be greeted while it is away
+	metaSince   = "node since" // and since when it has been this one
 	nodeRetry   = time.Second
 	nodeRecheck = 10 * time.Second
 )
 
 // node is what the Desk knows of its own end of the rail.
 type node struct {
-	identity atomic.Pointer[Identity] // who it is, or was when it was last seen
-	usable   atomic.Bool              // it answered the last time it was asked
-	grace    atomic.Int64             // bytes that may still be given away in this outage
+	identity atomic.Pointer[Identity]  // who it is, or was when it was last seen
+	usable   atomic.Bool               // it answered the last time it was asked
+	grace    atomic.Int64              // bytes that may still be given away in this outage
+	since    atomic.Pointer[time.Time] // since when it is this one; nil while that is not known
 }
 
 // recallNode reads who our node was when it was last seen.
@@ -73,17 +76,43 @@ func (d *Desk) askNode(ctx context.Context) error {
 		}
 		return err
 	}
-	known := d.node.identity.Swap(&id)
-	if known == nil || known.Node != id.Node {
-		if err := d.ledger.SetMeta(ctx, metaNode, id.Node.String()); err != nil {
+	known := d.node.identity.Load()
+	if known == nil || known.Node != id.Node || d.node.since.Load() == nil {
+		if err := d.noteNode(ctx, known, id); err != nil {
 			return err
 		}
 	}
+	d.node.identity.Store(&id)
 	if !d.node.usable.Swap(true) {
 		d.node.grace.Store(int64(d.cfg.Sell.GraceBytes))
 		d.wakeAll()
 	}
 	return nil
+}
+
+// noteNode writes down who our node is, and since when, if that has changed.
+func (d *Desk) noteNode(ctx context.Context, known *Identity, id Identity) error {
+	since := time.Now()
+	switch {
+	case known == nil:
+		since = time.Unix(0, 0) // the first one ever made every payment there is
+	case known.Node != id.Node:
+		d.log.Warn("the Lightning node is another one than before; payments of the old one whose outcome is unknown stay reserved",
+			zap.Stringer("was", known.Node), zap.Stringer("is", id.Node))
+	default:
+		text, err := d.ledger.Meta(ctx, metaSince)
+		if err != nil {
+			return err
+		}
+		if since, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			since = time.Unix(0, 0)
+		}
+	}
+	err := errors.Join(d.ledger.SetMeta(ctx, metaNode, id.Node.String()), d.ledger.SetMeta(ctx, metaSince, since.UTC().Format(time.RFC3339Nano)))
+	if err == nil {
+		d.node.since.Store(&since)
+	}
+	return err
 }
 
 // identity returns our own node's, or false while it has never been seen.

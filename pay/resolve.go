@@ -19,6 +19,7 @@ const (
 	givenUpEvery = time.Hour
 	givenUpWait  = 5 * time.Second
 	doubtful     = 30 * time.Second // a payment that lnd does not know may still be on its way to lnd for this long
+	orphaned     = 10 * time.Second // the same, once the process that made it has died
 )
 
 // followUp is what resolvePayments remembers from one round to the next.
@@ -36,6 +37,7 @@ type quiet struct {
 // resolvePayments follows up what an earlier run, or a lost connection to the node, has left open.
 func (d *Desk) resolvePayments(ctx context.Context) {
 	var u followUp
+	began := time.Now()
 	for {
 		open, err := d.ledger.OpenPurchases(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -43,7 +45,7 @@ func (d *Desk) resolvePayments(ctx context.Context) {
 		}
 		was := u.open
 		u.watch(open, d.live.has, time.Now())
-		d.resolveAll(ctx, open, u.open)
+		d.resolveAll(ctx, open, u.open, began)
 		d.followGivenUp(ctx, &u, was)
 		d.forgetDeparted(ctx, time.Now())
 		if !sleep(ctx, resolveEvery) {
@@ -67,7 +69,7 @@ func (u *followUp) watch(open []ledger.Purchase, live func(units.PaymentHash) bo
 
 // resolveAll asks about all open payments that no goroutine of ours is making, a few at a time, since each may take
 // long.
-func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map[units.PaymentHash]quiet) {
+func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map[units.PaymentHash]quiet, began time.Time) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, resolveMost)
@@ -78,11 +80,22 @@ func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
+			wait := doubtful
+			if p.Created.Before(began) {
+				wait = orphaned
+			}
 			d.resolve(ctx, p, trackWait, func() bool {
-				return time.Since(since[p.Hash].since) >= doubtful && d.unchanged(ctx, p)
+				return time.Since(since[p.Hash].since) >= wait && d.sameNode(p) && d.unchanged(ctx, p)
 			})
 		})
 	}
+}
+
+// sameNode reports whether a payment was made from the node that we have now. Another one has never heard of it, and
+// that proves nothing: it stays unknown until the owner brings the old node back or writes it off.
+func (d *Desk) sameNode(p ledger.Purchase) bool {
+	since := d.node.since.Load()
+	return since != nil && !p.Created.Before(*since)
 }
 
 // unchanged reads a payment again: while we asked about it, it may have been sent.
