@@ -19,7 +19,6 @@ const (
 	givenUpEvery = time.Hour
 	givenUpWait  = 5 * time.Second
 	doubtful     = 30 * time.Second // a payment that lnd does not know may still be on its way to lnd for this long
-	orphaned     = 10 * time.Second // the same, once the process that made it has died
 )
 
 // followUp is what resolvePayments remembers from one round to the next.
@@ -37,7 +36,6 @@ type quiet struct {
 // resolvePayments follows up what an earlier run, or a lost connection to the node, has left open.
 func (d *Desk) resolvePayments(ctx context.Context) {
 	var u followUp
-	began := time.Now()
 	for {
 		open, err := d.ledger.OpenPurchases(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -45,7 +43,7 @@ func (d *Desk) resolvePayments(ctx context.Context) {
 		}
 		was := u.open
 		u.watch(open, d.live.has, time.Now())
-		d.resolveAll(ctx, open, u.open, began)
+		d.resolveAll(ctx, open, u.open)
 		d.followGivenUp(ctx, &u, was)
 		d.forgetDeparted(ctx, time.Now())
 		if !sleep(ctx, resolveEvery) {
@@ -69,7 +67,7 @@ func (u *followUp) watch(open []ledger.Purchase, live func(units.PaymentHash) bo
 
 // resolveAll asks about all open payments that no goroutine of ours is making, a few at a time, since each may take
 // long.
-func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map[units.PaymentHash]quiet, began time.Time) {
+func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map[units.PaymentHash]quiet) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, resolveMost)
@@ -80,12 +78,8 @@ func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			wait := doubtful
-			if p.Created.Before(began) {
-				wait = orphaned
-			}
 			d.resolve(ctx, p, trackWait, func() bool {
-				return time.Since(since[p.Hash].since) >= wait && d.sameNode(p) && d.unchanged(ctx, p)
+				return time.Since(since[p.Hash].since) >= doubtful && d.sameNode(p) && d.unchanged(ctx, p)
 			})
 		})
 	}
