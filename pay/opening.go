@@ -1,0 +1,112 @@
+package pay
+
+import (
+	"context"
+	"time"
+
+	"paygate/proxy/wire"
+)
+
+// move opens, holds and shuts the valve.
+func (s *seller) move(ctx context.Context, now time.Time, f facts, grown bool) {
+	funded := s.c.avail.Load() >= block
+	switch s.mode {
+	case closed, offered:
+		s.moveClosed(now, f, funded)
+	case opened:
+		s.moveOpen(ctx, now, f, grown)
+	}
+}
+
+func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
+	switch {
+	case funded && f.remoteInterested && (s.stock.left(sold, bartered, throttled, indulged) > 0 || s.takeSlot(now)):
+		s.mode = opened
+		s.heldSince = time.Time{}
+		s.c.box.fed()
+		s.c.link.Open()
+		s.c.link.Resume()
+		s.tell(wire.GateOpen)
+	case s.mode == closed && s.ask != nil && s.takeSlot(now):
+		s.mode = offered
+		s.c.link.Offer()
+	case s.mode == offered && now.Sub(s.slotSince) >= slotTime:
+		s.mode = closed
+		s.c.link.Withdraw()
+		s.giveSlot(now.Add(slotRest))
+		s.decline(wire.NoBusy, int64(slotRest/time.Second))
+	}
+}
+
+func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown bool) {
+	if s.slot && s.stock.left(sold, bartered, indulged) > 0 {
+		s.giveSlot(time.Time{})
+	}
+	overstays := s.slot && now.Sub(s.slotSince) >= slotTime
+	switch {
+	case overstays:
+		s.shut(ctx, now)
+	case !f.starved:
+		s.heldSince = time.Time{}
+		s.tellBusy(f)
+	case grown:
+		s.heldSince = time.Time{}
+		s.c.box.fed()
+		s.c.link.Resume()
+		s.tell(wire.GateOpen)
+	case s.heldSince.IsZero():
+		s.heldSince = now
+		s.tell(wire.GateHeld)
+	case now.Sub(s.heldSince) >= s.grace(now):
+		s.shut(ctx, now)
+	}
+}
+
+// tellBusy says whether the client itself chokes the peer, when that has changed.
+func (s *seller) tellBusy(f facts) {
+	s.servedOnce = s.servedOnce || f.clientUnchokes
+	switch {
+	case !f.clientUnchokes && s.servedOnce && s.told.Gate == wire.GateOpen:
+		s.tell(wire.GateBusy)
+	case f.clientUnchokes && s.told.Gate == wire.GateBusy:
+		s.tell(wire.GateOpen)
+	}
+}
+
+// shut chokes the peer until there is credit again.
+func (s *seller) shut(ctx context.Context, now time.Time) {
+	s.mode = closed
+	s.heldSince = time.Time{}
+	s.c.box.fed()
+	s.c.link.Shut()
+	s.giveSlot(now.Add(slotRest))
+	s.stock.settle(ctx)
+	s.tell(wire.GateShut)
+}
+
+// grace is how long requests are held. A trickle lives on being held for a moment again and again.
+func (s *seller) grace(now time.Time) time.Duration {
+	if s.rule.Legacy == "throttle" && s.stock.buyer.IsZero() && s.c.legacy(now) {
+		return 2 * slotTime
+	}
+	return holdGrace
+}
+
+func (s *seller) takeSlot(now time.Time) bool {
+	if s.slot {
+		return true
+	}
+	if now.Before(s.slotNext) || !s.c.desk.slots.take(s.stock.subnet) {
+		return false
+	}
+	s.slot, s.slotSince = true, now
+	return true
+}
+
+func (s *seller) giveSlot(next time.Time) {
+	if s.slot {
+		s.slot = false
+		s.c.desk.slots.give(s.stock.subnet)
+	}
+	s.slotNext = next
+}

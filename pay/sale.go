@@ -1,0 +1,176 @@
+package pay
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/fault"
+	"paygate/ledger"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// hear takes a buyer's message; without a valid hello before it, it is nothing.
+func (s *seller) hear(ctx context.Context, now time.Time, m wire.Message) {
+	if s.stock.buyer.IsZero() || s.free {
+		return
+	}
+	switch m := m.(type) {
+	case wire.Buy:
+		s.heardBuy(now, m)
+	case wire.Paid:
+		s.heardPaid(ctx, m)
+	case wire.No:
+		s.abandon(ctx)
+	}
+}
+
+func (s *seller) heardBuy(now time.Time, m wire.Buy) {
+	switch {
+	case m.For != wire.ForBytes:
+		s.decline(wire.NoUnsupported, termsTTL)
+	case m.Amt < s.rule.Min || m.Amt > s.rule.Max:
+		s.c.say(s.terms())
+		s.decline(wire.NoUnsupported, retryTTL)
+	default:
+		s.ask, s.askSince = &m, now
+	}
+}
+
+// heardPaid looks an invoice of ours up that the buyer says it has paid. The preimage alone credits nothing.
+func (s *seller) heardPaid(ctx context.Context, m wire.Paid) {
+	if s.invoice == nil || units.PaymentHash(sha256.Sum256(m.Pre[:])) != s.invoice.Hash {
+		return
+	}
+	d, hash := s.c.desk, s.invoice.Hash
+	s.c.do(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, invoiceWait)
+		defer cancel()
+		settled, ok, err := d.rail.Lookup(ctx, hash)
+		if err == nil && ok {
+			settled.Index = 0 // the stream alone moves the cursor, or it would skip what it has not told yet
+			err = d.credit(ctx, settled)
+		}
+		return func() {
+			if err != nil {
+				s.c.log.Warn("an invoice cannot be looked up", zap.Error(err))
+			}
+		}
+	})
+}
+
+// answer makes the invoice that was asked for, once the client gives this peer a slot: nobody pays for nothing.
+func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
+	if s.ask == nil || s.issuing {
+		return
+	}
+	if s.mode == closed || !f.clientUnchokes {
+		if now.Sub(s.askSince) >= busyAnswer && s.mode != offered {
+			s.decline(wire.NoBusy, retryTTL)
+		}
+		return
+	}
+	if s.invoice != nil && s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt)) {
+		s.abandon(ctx)
+	}
+	if s.invoice != nil && now.Before(s.invoice.Expires.Add(-2*time.Minute)) {
+		s.handOver() // one is open at a time
+		return
+	}
+	if !s.c.desk.quota.allow(s.stock.subnet, now) {
+		s.decline(wire.NoStrangerLimit, quotaTTL)
+		return
+	}
+	buys := s.rule.Price.Buys(s.ask.Amt)
+	inv := ledger.Invoice{
+		Buyer: s.stock.buyer, InfoHash: s.c.link.InfoHash(), Price: s.rule.Price,
+		Buys: buys, Msat: s.rule.Price.Charge(buys), For: s.ask.For,
+	}
+	s.issuing = true
+	s.c.do(ctx, func(ctx context.Context) func() {
+		err := s.issue(ctx, &inv)
+		return func() { s.issued(inv, err) }
+	})
+}
+
+// abandon cancels an invoice that the buyer will not pay: it could not, or it asks for another amount. Should it be
+// paid all the same before that, it is credited like any other.
+func (s *seller) abandon(ctx context.Context) {
+	if s.invoice == nil {
+		return
+	}
+	d, hash := s.c.desk, s.invoice.Hash
+	s.invoice = nil
+	s.c.do(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, invoiceWait)
+		defer cancel()
+		_ = d.rail.Cancel(ctx, hash) // if not now, then in the next sweep
+		return func() {}
+	})
+}
+
+// issue makes an invoice and writes it down before anybody sees it.
+func (s *seller) issue(ctx context.Context, inv *ledger.Invoice) error {
+	d := s.c.desk
+	ctx, cancel := context.WithTimeout(ctx, invoiceWait)
+	defer cancel()
+	fault.Point(fault.IssueBefore)
+	made, err := d.rail.Issue(ctx, Order{
+		Msat:    inv.Msat,
+		Binding: wire.Binding(inv.Buyer, publicKey(d.keys.Seller()), inv.Buys, inv.Price),
+	})
+	if err != nil {
+		return err
+	}
+	fault.Point(fault.IssueAfter)
+	inv.Hash, inv.Request, inv.Expires = made.Hash, made.Request, made.Expires
+	err = d.ledger.AddInvoice(ctx, *inv)
+	fault.Point(fault.InvoiceAfter)
+	return err
+}
+
+func (s *seller) issued(inv ledger.Invoice, err error) {
+	s.issuing = false
+	if err != nil {
+		s.c.log.Warn("no invoice could be made", zap.Error(err))
+		s.decline(wire.NoBusy, retryTTL)
+		return
+	}
+	s.invoice = &inv
+	s.handOver()
+}
+
+func (s *seller) handOver() {
+	s.ask = nil
+	s.c.say(wire.Invoice{Request: s.invoice.Request, Buys: s.invoice.Buys, For: s.invoice.For})
+}
+
+// decline answers the open question with a no. Who was shown to the client for it has to rest like one that did not
+// pay in time.
+func (s *seller) decline(code string, ttl int64) {
+	s.ask = nil
+	s.c.say(wire.No{Code: code, TTL: ttl})
+	if s.mode == offered {
+		s.mode = closed
+		s.c.link.Withdraw()
+		s.giveSlot(time.Now().Add(slotRest))
+	}
+}
+
+// paid notices that the open invoice has been settled.
+func (s *seller) paid(ctx context.Context) {
+	if s.invoice == nil {
+		return
+	}
+	open, found, err := s.c.desk.ledger.OpenInvoice(ctx, s.stock.buyer, s.c.link.InfoHash())
+	if err != nil || found && open.Hash == s.invoice.Hash {
+		return
+	}
+	s.c.desk.quota.paid(s.stock.subnet)
+	s.invoice = nil
+	s.giveSlot(time.Time{})
+	s.tell(wire.GateOpen)
+}
