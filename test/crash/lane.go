@@ -30,10 +30,11 @@ type lane struct {
 	gates   map[role]*gate
 	ask     map[role]*witness
 
-	now   situation
-	begun look // what does not change from one look to the next
-	found map[units.PaymentHash]bool
-	last  look
+	torrents int // that have been left
+	now      situation
+	begun    look // what does not change from one look to the next
+	found    map[units.PaymentHash]bool
+	last     look
 }
 
 // Limits, to each of which the campaign's patience is added.
@@ -48,7 +49,6 @@ const tick = 5 * time.Millisecond
 // open puts the lane together; both paygates are dead.
 func (l *lane) open(ctx context.Context, hosts netip.Addr) error {
 	l.gates, l.ask, l.found = map[role]*gate{}, map[role]*witness{}, map[units.PaymentHash]bool{}
-	ih := units.InfoHash{0xc5, byte(l.number)}
 	ip := hosts.As4()
 	host := func(k int) string { ip[3] = byte(1 + 5*l.number + k); return netip.AddrFrom4(ip).String() }
 	sells, err := freePort(host(0))
@@ -59,17 +59,17 @@ func (l *lane) open(ctx context.Context, hosts netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if l.seeder, err = newSeeder(host(2)+":0", ih, perSecond); err != nil {
+	if l.seeder, err = newSeeder(host(2)+":0", perSecond); err != nil {
 		return err
 	}
 	if l.tap, err = newTap(host(3)+":0", sells); err != nil {
 		return err
 	}
-	l.leecher = newLeecher(ih, socks, l.tap.address())
-	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(ih, sells, l.seeder.address(), l.largest())); err != nil {
+	l.leecher = newLeecher(l.torrent(), socks, l.tap.address())
+	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(sells, l.seeder.address(), l.largest())); err != nil {
 		return err
 	}
-	return l.openGate(ctx, buyer, l.ln.Buyer, lnclient.BuyPermissions(), buyerOptions(ih, socks, l.largest()))
+	return l.openGate(ctx, buyer, l.ln.Buyer, lnclient.BuyPermissions(), buyerOptions(socks, l.largest()))
 }
 
 // freePort finds a port on an address that only this lane uses.
@@ -81,6 +81,11 @@ func freePort(host string) (string, error) {
 	return lis.Addr().String(), lis.Close()
 }
 
+// torrent is the one that is being downloaded.
+func (l *lane) torrent() units.InfoHash {
+	return units.InfoHash{0xc5, byte(l.number), byte(l.torrents >> 8), byte(l.torrents)}
+}
+
 // largest is the largest purchase: in every other lane all purchases are of one size, in the others they grow.
 func (l *lane) largest() units.Msat {
 	if l.number%2 == 0 {
@@ -89,23 +94,23 @@ func (l *lane) largest() units.Msat {
 	return 4 * purchase
 }
 
-func sellerOptions(ih units.InfoHash, peers, client string, largest units.Msat) options {
+func sellerOptions(peers, client string, largest units.Msat) options {
 	return options{
 		"listen": options{"peers": peers}, "client": options{"address": client},
 		"sell": options{"rules": []options{{
-			"name": "crash", "torrents": []string{ih.String()}, "rights": "own", "price": price().String(),
+			"name": "crash", "torrents": "any", "rights": "own", "price": price().String(),
 			"sample": "0 B", "legacy": "choke", "min": purchase.String(), "max": largest.String(),
 		}}},
 	}
 }
 
-func buyerOptions(ih units.InfoHash, socks string, largest units.Msat) options {
+func buyerOptions(socks string, largest units.Msat) options {
 	return options{
 		"listen": options{"socks5": socks},
 		"buy": options{
 			"per_torrent": plenty.String(), "per_day": plenty.String(), "total": plenty.String(),
 			"min": purchase.String(), "max": largest.String(),
-			"rules": []options{{"name": "crash", "torrents": []string{ih.String()}, "max_price": price().String()}},
+			"rules": []options{{"name": "crash", "torrents": "any", "max_price": price().String()}},
 		},
 	}
 }

@@ -117,6 +117,20 @@ func (b books) entries(kind string) map[string]int {
 	return n
 }
 
+// lostOn is what was written off on a torrent, net of what was found.
+func (b books) lostOn(ih units.InfoHash) (sum units.Msat) {
+	for _, e := range b.journal {
+		switch {
+		case e.InfoHash != ih.String():
+		case e.Kind == ledger.KindWriteOff:
+			sum += e.Msat
+		case e.Kind == ledger.KindFound:
+			sum -= e.Msat
+		}
+	}
+	return sum
+}
+
 // settled is what was credited for each invoice.
 func (b books) settled() map[string]units.Msat {
 	m := map[string]units.Msat{}

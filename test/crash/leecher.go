@@ -25,11 +25,11 @@ var errTooMuch = errors.New("the peer asks for too much")
 // leecher is the buyer's client. It downloads for ever through paygate's SOCKS5 listener, connecting again whenever it
 // is cut, except while it rests.
 type leecher struct {
-	infoHash units.InfoHash
-	socks    string // of the buyer's paygate
-	target   string // of the seller's
+	socks  string // of the buyer's paygate
+	target string // of the seller's
 
 	mu      sync.Mutex
+	torrent units.InfoHash // for the next connection
 	mode    mode
 	changed chan struct{} // closed and replaced when mode changes
 	done    chan struct{} // closed while there is no connection
@@ -46,7 +46,7 @@ const (
 )
 
 func newLeecher(ih units.InfoHash, socks, target string) *leecher {
-	return &leecher{infoHash: ih, socks: socks, target: target, changed: make(chan struct{}), done: closed()}
+	return &leecher{torrent: ih, socks: socks, target: target, changed: make(chan struct{}), done: closed()}
 }
 
 func closed() chan struct{} {
@@ -79,6 +79,13 @@ func (l *leecher) rest() {
 	done := l.done
 	l.mu.Unlock()
 	<-done
+}
+
+// turnTo makes the next connection one for another torrent.
+func (l *leecher) turnTo(ih units.InfoHash) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.torrent = ih
 }
 
 // outstanding is how many requests have no answer yet.
@@ -128,6 +135,7 @@ func (l *leecher) once(ctx context.Context) {
 		return
 	}
 	l.done = done
+	ih := l.torrent
 	l.mu.Unlock()
 	conn, err := l.dial(ctx)
 	if err != nil {
@@ -140,7 +148,7 @@ func (l *leecher) once(ctx context.Context) {
 	defer wg.Wait()
 	defer stop()
 	wg.Go(func() { d.follow(ctx) })
-	d.run()
+	d.run(ih)
 }
 
 func (l *leecher) dial(ctx context.Context) (net.Conn, error) {
@@ -199,9 +207,11 @@ func (d *download) stopAsking() {
 	d.enough = true
 }
 
-func (d *download) run() {
-	first := append(greeting(d.l.infoHash, "-CL0001-"), wire.FrameInterested()...)
-	if _, err := d.conn.Write(first); err != nil || meet(d.conn) != nil {
+func (d *download) run(ih units.InfoHash) {
+	if _, err := d.conn.Write(append(greeting(ih, "-CL0001-"), wire.FrameInterested()...)); err != nil {
+		return
+	}
+	if _, err := meet(d.conn); err != nil {
 		return
 	}
 	var f framer

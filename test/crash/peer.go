@@ -33,14 +33,14 @@ func bitfield() []byte {
 	return b
 }
 
-// meet reads the other side's handshake.
-func meet(r io.Reader) error {
+// meet reads the other side's handshake and returns the torrent that it names.
+func meet(r io.Reader) (units.InfoHash, error) {
 	var b [wire.HandshakeLen]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return err
+		return units.InfoHash{}, err
 	}
-	_, err := wire.ParseHead(b[:])
-	return err
+	head, err := wire.ParseHead(b[:])
+	return head.InfoHash(), err
 }
 
 // framer cuts what is fed to it into frames.

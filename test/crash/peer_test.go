@@ -16,8 +16,7 @@ import (
 // rig is a seeder behind a tap.
 func rig(t *testing.T) *tap {
 	t.Helper()
-	ih := units.InfoHash{1}
-	s, err := newSeeder("127.0.0.1:0", ih, 1<<30)
+	s, err := newSeeder("127.0.0.1:0", 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +53,8 @@ func ask(t *testing.T, p *tap, blocks int) net.Conn {
 func TestTapCountsBlocks(t *testing.T) {
 	p := rig(t)
 	conn := ask(t, p, 100)
-	if err := meet(conn); err != nil {
-		t.Fatal(err)
+	if ih, err := meet(conn); err != nil || ih != (units.InfoHash{1}) {
+		t.Fatal(ih, err)
 	}
 	var f framer
 	kinds := map[wire.Kind]int{}

@@ -41,6 +41,10 @@ func (l *lane) reconcile(ctx context.Context, limit time.Duration, when string, 
 	return nil
 }
 
+// lostEnough is how much a buyer may write off on a torrent before it turns to another. What it loses to its own crashes
+// and to cut connections counts as losses to the seller, and at 50 sat it would buy nothing more of it.
+const lostEnough = 2 * purchase
+
 // accept makes a look the one that the next is measured from.
 func (l *lane) accept(found look) {
 	l.report.looked(found)
@@ -48,6 +52,10 @@ func (l *lane) accept(found look) {
 	l.begun.loss.before, l.begun.loss.crashes = found.lost(), 0
 	for _, p := range found.buyer.open() {
 		l.found[p.Hash] = true
+	}
+	if found.buyer.lostOn(l.torrent()) >= lostEnough {
+		l.torrents++
+		l.leecher.turnTo(l.torrent())
 	}
 	l.now = situation{open: len(found.buyer.open()) > 0, apart: found.apart() > 1}
 }

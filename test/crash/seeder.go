@@ -11,20 +11,19 @@ import (
 	"paygate/units"
 )
 
-// seeder is the seller's client: it has everything, unchokes whoever is interested, and answers every request with a
+// seeder is the seller's client: it has every torrent, unchokes whoever is interested, and answers every request with a
 // block of zeros, at a limited rate over all connections.
 type seeder struct {
-	lis      net.Listener
-	infoHash units.InfoHash
-	pace     *rate.Limiter
+	lis  net.Listener
+	pace *rate.Limiter
 }
 
-func newSeeder(address string, ih units.InfoHash, perSecond units.Bytes) (*seeder, error) {
+func newSeeder(address string, perSecond units.Bytes) (*seeder, error) {
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return &seeder{lis: lis, infoHash: ih, pace: rate.NewLimiter(rate.Limit(perSecond), blockSize)}, nil
+	return &seeder{lis: lis, pace: rate.NewLimiter(rate.Limit(perSecond), blockSize)}, nil
 }
 
 func (s *seeder) address() string { return s.lis.Addr().String() }
@@ -42,10 +41,11 @@ type order struct {
 }
 
 func (s *seeder) serve(ctx context.Context, conn *net.TCPConn) {
-	if meet(conn) != nil {
+	ih, err := meet(conn)
+	if err != nil {
 		return
 	}
-	if _, err := conn.Write(append(greeting(s.infoHash, "-CS0001-"), bitfield()...)); err != nil {
+	if _, err := conn.Write(append(greeting(ih, "-CS0001-"), bitfield()...)); err != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
