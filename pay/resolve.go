@@ -19,11 +19,12 @@ const (
 	givenUpEvery = time.Hour
 	givenUpWait  = 5 * time.Second
 	doubtful     = 30 * time.Second // a payment that lnd does not know may still be on its way to lnd for this long
+	orphaned     = 5 * time.Second  // the same for one of an earlier process, whose connections have died with it
 )
 
 // followUp is what resolvePayments remembers from one round to the next.
 type followUp struct {
-	open map[units.PaymentHash]quiet // a round ago
+	open map[units.PaymentHash]quiet // a round ago; nil before the first
 	next time.Time                   // when to ask about those that their owner has written off, in another process
 }
 
@@ -31,6 +32,15 @@ type followUp struct {
 // clock; the ledger's times are not, and may jump.
 type quiet struct {
 	updated, since time.Time
+	inherited      bool // it was there when this process began
+}
+
+// patience is how long the node must not have heard of it before that counts.
+func (q quiet) patience() time.Duration {
+	if q.inherited {
+		return orphaned
+	}
+	return doubtful
 }
 
 // resolvePayments follows up what an earlier run, or a lost connection to the node, has left open.
@@ -58,7 +68,7 @@ func (u *followUp) watch(open []ledger.Purchase, live func(units.PaymentHash) bo
 	for _, p := range open {
 		q, known := u.open[p.Hash]
 		if !known || !q.updated.Equal(p.Updated) || live(p.Hash) {
-			q = quiet{updated: p.Updated, since: now}
+			q = quiet{updated: p.Updated, since: now, inherited: u.open == nil}
 		}
 		next[p.Hash] = q
 	}
@@ -79,7 +89,8 @@ func (d *Desk) resolveAll(ctx context.Context, open []ledger.Purchase, since map
 		wg.Go(func() {
 			defer func() { <-room }()
 			d.resolve(ctx, p, trackWait, func() bool {
-				return time.Since(since[p.Hash].since) >= doubtful && d.sameNode(p) && d.unchanged(ctx, p)
+				q := since[p.Hash]
+				return time.Since(q.since) >= q.patience() && d.sameNode(p) && d.unchanged(ctx, p)
 			})
 		})
 	}

@@ -81,7 +81,7 @@ func TestStuckPaymentsDoNotHoldUpOthers(t *testing.T) {
 // TestPaymentUnknownToTheNodeStaysOpenForAWhile has a node that knows of no payment, and a clock that cannot be trusted.
 func TestPaymentUnknownToTheNodeStaysOpenForAWhile(t *testing.T) {
 	for name, off := range map[string]time.Duration{"right clock": 0, "clock jumped ahead": -time.Hour, "clock jumped back": time.Hour} {
-		for lasts, open := range map[time.Duration]int{doubtful - time.Second: 1, doubtful + 2*resolveEvery: 0} {
+		for lasts, open := range map[time.Duration]int{orphaned - time.Second: 1, orphaned + 2*resolveEvery: 0} {
 			t.Run(name+" "+lasts.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d, _ := openPayments(t, 1, off)
@@ -113,15 +113,40 @@ func TestPaymentThatChangesWhileTheNodeIsAskedIsNotGivenUp(t *testing.T) {
 				defer d.ledger.Close()
 				first := time.Now()
 				b.track = func(_ context.Context, h units.PaymentHash) (Outcome, error) {
-					if since := time.Since(first); since >= doubtful {
+					if since := time.Since(first); since >= orphaned {
 						if err := change(d, h); err != nil {
 							t.Error(err)
 						}
 					}
 					return Outcome{State: NeverSent}, nil
 				}
-				if open := resolving(t, d, 2*doubtful-resolveEvery); open != 1 {
+				if open := resolving(t, d, doubtful-resolveEvery); open != 1 {
 					t.Error("the payment counts as failed")
+				}
+			})
+		})
+	}
+}
+
+// TestPaymentOfThisProcessIsDoubtedForLonger makes a payment while the rounds are under way, whose answer is lost.
+func TestPaymentOfThisProcessIsDoubtedForLonger(t *testing.T) {
+	for lasts, open := range map[time.Duration]int{doubtful - time.Second: 1, doubtful + 3*resolveEvery: 0} {
+		t.Run(lasts.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, _ := openPayments(t, 0, 0)
+				defer d.ledger.Close()
+				go func() {
+					time.Sleep(time.Second)
+					in := ledger.Intent{
+						Hash: units.PaymentHash{9}, Seller: units.PeerKey{1}, InfoHash: units.InfoHash{7}, Price: thiefTerms.Price,
+						Buys: block, Msat: thiefTerms.Min, For: "bytes", Request: "lnsim", Expires: time.Now().Add(24 * time.Hour),
+					}
+					if err := d.ledger.Reserve(t.Context(), in, ledger.Caps{Torrent: units.MaxMsat, Day: units.MaxMsat, Total: units.MaxMsat}); err != nil {
+						t.Error(err)
+					}
+				}()
+				if got := resolving(t, d, lasts); got != open {
+					t.Errorf("%d payments are open, want %d", got, open)
 				}
 			})
 		})
