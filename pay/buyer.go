@@ -52,6 +52,7 @@ type buyer struct {
 	noticed  bool // the seller opened its gate while our payment was still under way
 	gate     string
 	gateAt   time.Time
+	apart    *snapshot
 	matched  bool // the first state of the connection has been compared with our own books
 	delivery delivery
 	lastBook time.Time
@@ -160,13 +161,35 @@ func (b *buyer) heardState(ctx context.Context, now time.Time, m wire.State, rec
 		b.hint = nil
 		b.noticed = b.paying
 	}
-	quiet := !b.paying && b.purse.Pending == 0 && b.hint == nil
-	if quiet && b.terms != nil && (!b.matched || m.Gate == wire.GateShut) {
-		b.count(ctx)
-		since := b.terms.Price.Charge(units.Bytes(b.counted - received)) // what came after the snapshot
-		b.reconcile(ctx, m.Bal-since)
+	b.apart = nil
+	if b.terms != nil && (!b.matched || m.Gate == wire.GateShut) {
+		b.apart = &snapshot{bal: m.Bal, received: received, at: now}
+		b.compare(ctx)
 	}
 	b.matched = true
+}
+
+// snapshot is a seller's balance with which our own books have not been compared yet.
+type snapshot struct {
+	bal      units.Msat
+	received int64 // meter.received when it came
+	at       time.Time
+}
+
+// compare takes the seller's last snapshot over, as soon as no payment of ours is on its way that it cannot know of.
+// One that was made since has changed the balance, so that the snapshot is of no use any more.
+func (b *buyer) compare(ctx context.Context) {
+	s := b.apart
+	if s == nil || b.paying || b.purse.Pending > 0 || b.hint != nil {
+		return
+	}
+	b.apart = nil
+	if b.delivery.paidAt.After(s.at) {
+		return
+	}
+	b.count(ctx)
+	since := b.terms.Price.Charge(units.Bytes(b.counted - s.received)) // what came after the snapshot
+	b.reconcile(ctx, s.bal-since)
 }
 
 // reconcile adopts the seller's balance.
@@ -212,6 +235,7 @@ func (b *buyer) step(ctx context.Context, now time.Time, f facts, dirty bool) {
 		}
 	}
 	b.remind(now)
+	b.compare(ctx)
 	b.patience(now)
 	if f.clientInterested && b.delivery.silent(now, b.c.received.Load()) {
 		b.giveUp(ctx, now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"paygate/lnclient"
@@ -32,7 +33,7 @@ func connect(net *sandbox.Network) (*Lightning, error) {
 	nodes := map[string]*sandbox.Node{}
 	for _, alias := range []string{"buyer", "between", "seller"} {
 		var err error
-		if nodes[alias], err = net.AddNode(alias, "127.0.0.1:0"); err != nil {
+		if nodes[alias], err = net.AddNode(alias, ownHost()); err != nil {
 			return nil, err
 		}
 	}
@@ -76,4 +77,10 @@ func (n sandboxNode) Stats(context.Context) (sandbox.Stats, error) { return n.No
 func (n sandboxNode) Balance(context.Context) (m units.Msat, err error) {
 	m, _ = n.Node.Balance()
 	return m, nil
+}
+
+// ownHost is a loopback address that nobody else is likely to use, so that a node finds its port free when it comes
+// back.
+func ownHost() string {
+	return fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(15), rand.IntN(256), 1+rand.IntN(254))
 }
