@@ -36,9 +36,13 @@ func TestSandbox(t *testing.T) {
 		t.Error(err)
 	}
 	judge(t, report, o.Kills)
+	if report.Payments != report.Succeeded+report.Failed {
+		t.Error("the sandbox forgets no payment, and yet one is still open")
+	}
 }
 
-// judge holds a campaign to what it promises.
+// judge holds a campaign to what it promises. A real node may leave a payment in flight for ever; it is then listed, and
+// its amount reserved.
 func judge(t *testing.T, r *Report, kills int) {
 	t.Helper()
 	if r.Kills() < kills {
@@ -47,8 +51,8 @@ func judge(t *testing.T, r *Report, kills int) {
 	for _, d := range r.Differences {
 		t.Error(d)
 	}
-	if r.Credited != r.Succeeded || r.Payments != r.Succeeded+r.Failed {
-		t.Errorf("%d payments: %d succeeded, %d failed, %d credited", r.Payments, r.Succeeded, r.Failed, r.Credited)
+	if r.Credited != r.Succeeded {
+		t.Errorf("%d payments succeeded, %d were credited", r.Succeeded, r.Credited)
 	}
 	if kills < 200 {
 		return // too few to have been everywhere

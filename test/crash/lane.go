@@ -277,6 +277,7 @@ func (l *lane) giveUp() {
 	for r, g := range l.gates {
 		if g.armed != "" {
 			l.report.notReached(r, g.armed)
+			l.Log("lane %2d: %s's paygate does not arrive at %s:\n%s", l.number, r, g.armed, g.tail())
 			g.kill()
 		}
 	}
@@ -356,7 +357,8 @@ func (l *lane) end(ctx context.Context) error {
 	if err := errors.Join(l.revive(seller), l.revive(buyer)); err != nil {
 		return err
 	}
-	if err := l.reconcile(ctx, doubtLimit, "when all payments must be resolved", look.resolvedDifferences); err != nil {
+	l.awaitOutcomes(ctx)
+	if err := l.reconcile(ctx, restLimit, "when all payments must be resolved", look.resolvedDifferences); err != nil {
 		return err
 	}
 	l.leecher.set(greedy)
@@ -374,6 +376,7 @@ func (l *lane) end(ctx context.Context) error {
 	if err != nil {
 		l.report.differ(l.number, "at the end", []string{err.Error()})
 	}
+	l.awaitOutcomes(ctx)
 	if err := l.reconcile(ctx, restLimit, "at the end", look.settledDifferences); err != nil {
 		return err
 	}

@@ -41,6 +41,21 @@ func (l *lane) reconcile(ctx context.Context, limit time.Duration, when string, 
 	return nil
 }
 
+var errOpen = errors.New("payments are open")
+
+// awaitOutcomes waits until no payment is open, as long as that may take. What is open then is for a look to judge.
+func (l *lane) awaitOutcomes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, doubtLimit+l.Patience)
+	defer cancel()
+	_ = process.Poll(ctx, 20*tick, func() error {
+		found, err := l.look(ctx)
+		if err == nil && len(found.buyer.open()) > 0 {
+			err = errOpen
+		}
+		return err
+	})
+}
+
 // lostEnough is how much a buyer may write off on a torrent before it turns to another. What it loses to its own crashes
 // and to cut connections counts as losses to the seller, and at 50 sat it would buy nothing more of it.
 const lostEnough = 2 * purchase
