@@ -28,7 +28,7 @@ func TestSandbox(t *testing.T) {
 	o.Lanes = int(number(t, "PAYGATE_CRASH_LANES", uint64(o.Lanes)))
 	o.Dir = directory(t)
 	o.Program = build(t, o.Dir)
-	o.Troubles = []string{"drop-connection", "stuck-in-flight", "drop-unheard", "no-route"}
+	o.Troubles = []string{"drop-connection", "stuck-in-flight", "drop-unheard"}
 	o.Lightning = func(context.Context, int) (*Lightning, error) { return NewSandbox(30 * time.Millisecond) }
 	report, err := Run(t.Context(), o)
 	t.Log(report)

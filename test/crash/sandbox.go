@@ -57,7 +57,7 @@ func troubles(net *sandbox.Network) []Trouble {
 			},
 		}
 	}
-	return []Trouble{once(sandbox.DropConnection), once(sandbox.StuckInFlight), once(sandbox.DropUnheard), once(sandbox.NoRoute)}
+	return []Trouble{once(sandbox.DropConnection), once(sandbox.StuckInFlight), once(sandbox.DropUnheard)}
 }
 
 // sandboxNode makes a Node of the sandbox's.
