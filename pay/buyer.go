@@ -237,7 +237,8 @@ func (b *buyer) step(ctx context.Context, now time.Time, f facts, dirty bool) {
 	b.remind(now)
 	b.compare(ctx)
 	b.patience(now)
-	if f.clientInterested && b.delivery.silent(now, b.c.received.Load()) {
+	owed := b.unused() >= b.terms.Price.Charge(block) // less than that, it has nothing of ours to deliver
+	if b.delivery.silent(now, b.c.received.Load()) && f.clientInterested && owed {
 		b.giveUp(ctx, now)
 	}
 	b.decide(ctx, now, f)

@@ -61,6 +61,11 @@ type account struct {
 func (b *bank) node(n byte) account { return account{bank: b, node: units.NodeKey{2, n}} }
 
 func (a account) Identity(context.Context) (Identity, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.down {
+		return Identity{}, errNodeDown
+	}
 	return Identity{Node: a.node, Network: "regtest"}, nil
 }
 

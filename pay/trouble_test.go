@@ -272,3 +272,44 @@ func TestFailedPaymentsAreTriedWithAFreshInvoice(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatBuyersGetWhileTheNodeIsDown takes the node away for a minute, in which nobody can pay.
+func TestWhatBuyersGetWhileTheNodeIsDown(t *testing.T) {
+	const grace = 16 * units.MiB
+	for _, tc := range []struct {
+		do   string
+		most units.Bytes
+	}{{"hold", 0}, {"serve", grace}} {
+		t.Run(tc.do, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sell, buy := simRules()
+				sell.OnLightningDown, sell.GraceBytes = tc.do, grace
+				s := newSim(t, newBank(70*time.Millisecond), sell, buy)
+				s.size = 1 << 30
+				defer s.sellerL.Close()
+				defer s.buyerL.Close()
+				s.start()
+				s.transfer(time.Second)
+				s.bank.set(func() { s.bank.down = true })
+				s.transfer(time.Minute)
+				seller, _ := s.totals()
+				paid := sell.Rules[0].Price.Buys(seller.Received) + sell.Rules[0].Sample
+				given := units.Bytes(s.got) - paid
+				if given > tc.most || given < tc.most-2*block {
+					t.Errorf("%v were given away, want %v", given, tc.most)
+				}
+				s.bank.set(func() { s.bank.down = false })
+				before := s.got
+				back := time.Now()
+				for s.got == before && time.Since(back) < 10*time.Minute {
+					s.transfer(time.Second)
+				}
+				t.Logf("goes on %v after the node is back", time.Since(back))
+				if s.got == before {
+					t.Error("nothing goes on when the node is back")
+				}
+				s.close()
+			})
+		})
+	}
+}
