@@ -30,11 +30,10 @@ type lane struct {
 	gates   map[role]*gate
 	ask     map[role]*witness
 
-	torrents int // that have been left
-	now      situation
-	begun    look // what does not change from one look to the next
-	found    map[units.PaymentHash]bool
-	last     look
+	now   situation
+	begun look // what does not change from one look to the next
+	found map[units.PaymentHash]bool
+	last  look
 }
 
 // Limits, to each of which the campaign's patience is added.
@@ -65,7 +64,7 @@ func (l *lane) open(ctx context.Context, hosts netip.Addr) error {
 	if l.tap, err = newTap(host(3)+":0", sells); err != nil {
 		return err
 	}
-	l.leecher = newLeecher(l.torrent(), socks, l.tap.address())
+	l.leecher = newLeecher(units.InfoHash{0xc5, byte(l.number)}, socks, l.tap.address())
 	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(sells, l.seeder.address(), l.largest())); err != nil {
 		return err
 	}
@@ -79,11 +78,6 @@ func freePort(host string) (string, error) {
 		return "", err
 	}
 	return lis.Addr().String(), lis.Close()
-}
-
-// torrent is the one that is being downloaded.
-func (l *lane) torrent() units.InfoHash {
-	return units.InfoHash{0xc5, byte(l.number), byte(l.torrents >> 8), byte(l.torrents)}
 }
 
 // largest is the largest purchase: in every other lane all purchases are of one size, in the others they grow.

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -29,7 +30,7 @@ type leecher struct {
 	target string // of the seller's
 
 	mu      sync.Mutex
-	torrent units.InfoHash // for the next connection
+	torrent units.InfoHash // for the next connection; its last bytes count
 	mode    mode
 	changed chan struct{} // closed and replaced when mode changes
 	done    chan struct{} // closed while there is no connection
@@ -81,11 +82,19 @@ func (l *leecher) rest() {
 	<-done
 }
 
-// turnTo makes the next connection one for another torrent.
-func (l *leecher) turnTo(ih units.InfoHash) {
+// turn makes the next connection one for another torrent.
+func (l *leecher) turn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.torrent = ih
+	n := binary.BigEndian.Uint32(l.torrent[16:])
+	binary.BigEndian.PutUint32(l.torrent[16:], n+1)
+}
+
+// wants is the torrent of the next connection.
+func (l *leecher) wants() units.InfoHash {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.torrent
 }
 
 // outstanding is how many requests have no answer yet.
@@ -148,7 +157,11 @@ func (l *leecher) once(ctx context.Context) {
 	defer wg.Wait()
 	defer stop()
 	wg.Go(func() { d.follow(ctx) })
+	began := time.Now()
 	d.run(ih)
+	if !d.served && time.Since(began) >= churnAfter {
+		l.turn() // nobody gives it this one
+	}
 }
 
 func (l *leecher) dial(ctx context.Context) (net.Conn, error) {
@@ -171,6 +184,7 @@ type download struct {
 	asked    int
 	next     uint32
 	enough   bool
+	served   bool // a block came
 }
 
 // follow does as the leecher is told.
@@ -234,7 +248,7 @@ func (d *download) hear(m wire.Frame) error {
 		d.unchoked, d.asked = false, 0
 	case wire.Piece:
 		if m.End {
-			d.asked = max(0, d.asked-1)
+			d.asked, d.served = max(0, d.asked-1), true
 		}
 	}
 	return nil
