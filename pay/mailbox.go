@@ -85,10 +85,14 @@ func (b *mailbox) put(payload []byte, received int64) {
 	b.messages = append(b.messages, message{slices.Clone(payload), received})
 }
 
-// take returns the facts and the messages that came since the last call.
+// take returns the facts and the messages that came since the last call. Messages stay until both extended handshakes
+// are known to have crossed: a quick remote answers ours before we are told that it has gone out.
 func (b *mailbox) take() (facts, []message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.facts.hello || !b.facts.ready {
+		return b.facts, nil
+	}
 	m := b.messages
 	b.messages = nil
 	return b.facts, m

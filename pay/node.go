@@ -41,7 +41,7 @@ func (d *Desk) recallNode(ctx context.Context) error {
 
 // watchNode asks the node again and again how it is, and tells the owner once for each change.
 func (d *Desk) watchNode(ctx context.Context) {
-	told, wait := "", nodeRetry
+	told, wait, well := "", nodeRetry, false
 	for {
 		err := d.askNode(ctx)
 		if ctx.Err() != nil {
@@ -55,9 +55,13 @@ func (d *Desk) watchNode(ctx context.Context) {
 			told = err.Error()
 			d.log.Warn("the Lightning node cannot be used; buying pauses, and nothing new is sold", zap.Error(err))
 		}
-		if wait = min(2*wait, nodeRecheck); err == nil {
+		switch wait = min(2*wait, nodeRecheck); {
+		case err == nil:
 			wait = nodeRecheck
+		case well:
+			wait = nodeRetry // it may have been a hiccup
 		}
+		well = err == nil
 		if !sleep(ctx, wait) {
 			return
 		}

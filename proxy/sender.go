@@ -82,11 +82,11 @@ func (s *sender) kick() {
 			if full && err == nil && s.spawn(s.finish) {
 				return // which has the right to write now
 			}
-			stop = full || err != nil || !s.due()
+			stop = full || err != nil
 			s.giveUp(err)
 		}
 		s.mu.Unlock()
-		if stop {
+		if stop || !s.due() { // looked at last: whoever queued before had to leave the writing to us
 			return
 		}
 	}
