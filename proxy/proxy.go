@@ -44,8 +44,9 @@ type Dial struct {
 
 // Deps are the parts that the proxy works with. The caller owns them.
 type Deps struct {
-	Desk Desk        // nil: everything is Free
-	Log  *zap.Logger // nil: silence
+	Desk    Desk        // nil: everything is Free
+	Catalog Catalog     // nil: no torrent is known beforehand
+	Log     *zap.Logger // nil: silence
 }
 
 // Proxy is a running BitTorrent proxy.

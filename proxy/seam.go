@@ -28,6 +28,13 @@ type Desk interface {
 	Open(*Session) Conversation
 }
 
+// Catalog tells which torrents the client has, so that encrypted connections can be told apart. Its method is called for
+// every encrypted connection: it must not block, and what it returns must not be changed afterwards by either side.
+// A nil Catalog knows none beforehand.
+type Catalog interface {
+	InfoHashes() []units.InfoHash
+}
+
 // Gate decides about bytes. Its methods run in the relay loops, once per block: they must not block, allocate,
 // log or take a lock that another session can hold. They are called with a lock of the session held, from both loops and
 // from Session.Open and Resume: so they must call no method of the Session, and no lock that they take may be held while
