@@ -10,6 +10,8 @@ GO ?= go
 CACHE := $(CURDIR)/.cache
 TOOLS := $(CACHE)/bin
 SKIPPED := $(CACHE)/skipped
+FAILED := $(CACHE)/failed
+TALLY := run ./test/tally -notes $(SKIPPED) -failures $(FAILED)
 
 # Tools, at the exact versions that the project is held to.
 GOLANGCI_LINT := golangci-lint@v2.9.0
@@ -46,7 +48,7 @@ demo: clients ## Watch one client buy a file from another (no real money)
 
 .PHONY: test
 test: ## Everything: lint, unit tests with race detector and fuzz corpora, real clients, crashes, real lnd
-	@mkdir -p $(CACHE) && : >$(SKIPPED)
+	@mkdir -p $(CACHE) && : >$(SKIPPED) && : >$(FAILED)
 	@failed=(); \
 	for part in lint unit e2e crash real; do \
 		echo "== $$part"; \
@@ -54,7 +56,10 @@ test: ## Everything: lint, unit tests with race detector and fuzz corpora, real 
 	done; \
 	echo; \
 	if [ -s $(SKIPPED) ]; then echo 'Skipped, with the reason:'; sed 's/^/  /' $(SKIPPED); else echo 'Skipped: nothing.'; fi; \
-	if [ $${#failed[@]} -gt 0 ]; then echo "FAILED: $${failed[*]}"; exit 1; fi; \
+	if [ $${#failed[@]} -gt 0 ]; then \
+		echo; echo 'What failed said last:'; cat $(FAILED); \
+		echo "FAILED: $${failed[*]}"; exit 1; \
+	fi; \
 	echo 'All passed.'
 
 .PHONY: unit
@@ -62,13 +67,13 @@ unit: ## Unit tests, shuffled, with the race detector; allocations without it; f
 	@mkdir -p $(CACHE)
 	@[ -n "$(RACE)" ] || echo 'race detector: there is no C compiler' >>$(SKIPPED)
 	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario)$$') \
-		| $(GO) run ./test/tally -name unit -notes $(SKIPPED)
+		| $(GO) $(TALLY) -name unit
 	@$(GO) test -short -run Alloc $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n1 dirname | sort -u)
 
 .PHONY: e2e
 e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
-	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) run ./test/tally -v -name e2e -notes $(SKIPPED)
+	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) $(TALLY) -v -name e2e
 
 .PHONY: lnd
 lnd: ## Build lnd and btcd for tests, once, outside the repository
@@ -78,15 +83,15 @@ lnd: ## Build lnd and btcd for tests, once, outside the repository
 real: clients lnd ## Real lnd: contract, kills, macaroons; then the end-to-end scenarios on it
 	@mkdir -p $(CACHE)
 	@export PAYGATE_LND_BIN="$$(test/lightning/build.sh where)"; \
-	$(GO) test -json -count=1 -timeout 20m ./test/lnd | $(GO) run ./test/tally -v -name lnd -notes $(SKIPPED); \
+	$(GO) test -json -count=1 -timeout 20m ./test/lnd | $(GO) $(TALLY) -v -name lnd; \
 	PAYGATE_E2E_LIGHTNING=lnd $(GO) test -json -count=1 -timeout 30m -parallel 2 -run '/(sells|cap|killed|away)' ./test/e2e \
-		| $(GO) run ./test/tally -v -name 'e2e on lnd' -notes $(SKIPPED)
+		| $(GO) $(TALLY) -v -name 'e2e on lnd'
 
 .PHONY: crash
 crash: lnd ## Kill paygates and nodes at every step of a payment: 200 times on the sandbox, 20 on real lnd
 	@mkdir -p $(CACHE)
 	@export PAYGATE_LND_BIN="$$(test/lightning/build.sh where)"; \
-	$(GO) test -json -count=1 -timeout 30m -run 'TestSandbox|TestLND' ./test/crash | $(GO) run ./test/tally -v -name crash -notes $(SKIPPED)
+	$(GO) test -json -count=1 -timeout 30m -run 'TestSandbox|TestLND' ./test/crash | $(GO) $(TALLY) -v -name crash
 
 .PHONY: clients
 clients: ## Install the BitTorrent clients for demo and e2e, if apt and the rights for it are there

@@ -3,13 +3,14 @@
 //
 //	go test -json ./... | go run ./test/tally -name unit -notes FILE
 //
-// With -notes, what was skipped is appended to FILE, one line each, for a summary of several runs. With -v, the output
-// of tests that pass is shown, too.
+// With -notes, what was skipped is appended to FILE, one line each, for a summary of several runs; with -failures, the
+// last words of each test that failed. With -v, the output of tests that pass is shown, too.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -40,25 +41,31 @@ type tally struct {
 	parents map[string]bool     // tests that have subtests
 	counts  map[string]int
 	failed  []string
+	words   map[string][]string // of tests that failed
 	skipped []string
 }
 
 func main() {
 	name := flag.String("name", "tests", "what is run, for the last line")
 	notes := flag.String("notes", "", "`file` to which what was skipped is appended")
+	failures := flag.String("failures", "", "`file` to which the last words of failed tests are appended")
 	verbose := flag.Bool("v", false, "show the output of tests that pass")
 	flag.Parse()
-	t := &tally{
-		verbose: *verbose, out: os.Stdout,
-		output: make(map[string][]string), parents: make(map[string]bool), counts: make(map[string]int),
-	}
+	t := newTally(os.Stdout, *verbose)
 	err := t.read(os.Stdin)
 	if err == nil {
-		err = t.end(*name, *notes)
+		err = t.end(*name, *notes, *failures)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 		os.Exit(1)
+	}
+}
+
+func newTally(out io.Writer, verbose bool) *tally {
+	return &tally{
+		verbose: verbose, out: out, output: make(map[string][]string), parents: make(map[string]bool),
+		counts: make(map[string]int), words: make(map[string][]string),
 	}
 }
 
@@ -99,6 +106,7 @@ func (t *tally) ended(e event) {
 	switch {
 	case e.Action == "fail":
 		t.failed = append(t.failed, name)
+		t.words[name] = last(t.output[name], maxWords)
 		t.show(name)
 	case e.Action == "skip" && e.Test != "":
 		t.skipped = append(t.skipped, name+": "+reason(t.output[name]))
@@ -139,7 +147,26 @@ func reason(output []string) string {
 	return strings.Join(words, " ")
 }
 
-func (t *tally) end(name, notes string) error {
+// maxWords is how many lines of a failed test are repeated.
+const maxWords = 40
+
+func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
+
+// lastWords are the failed tests with what each said last.
+func (t *tally) lastWords() []string {
+	var lines []string
+	for _, name := range t.failed {
+		lines = append(lines, "FAIL  "+name)
+		for _, line := range t.words[name] {
+			if !mark(line) {
+				lines = append(lines, "      "+strings.TrimSpace(line))
+			}
+		}
+	}
+	return lines
+}
+
+func (t *tally) end(name, notes, failures string) error {
 	slices.Sort(t.skipped)
 	for _, f := range t.failed {
 		fmt.Fprintln(t.out, "FAIL ", f)
@@ -147,10 +174,10 @@ func (t *tally) end(name, notes string) error {
 	for _, s := range t.skipped {
 		fmt.Fprintln(t.out, "skip ", s)
 	}
-	fmt.Fprintf(t.out, "%s: %d passed, %d failed, %d skipped\n", name, t.counts["pass"], len(t.failed), len(t.skipped))
-	if err := t.note(notes); err != nil {
+	if err := errors.Join(note(notes, t.skipped), note(failures, t.lastWords())); err != nil {
 		return err
 	}
+	fmt.Fprintf(t.out, "%s: %d passed, %d failed, %d skipped\n", name, t.counts["pass"], len(t.failed), len(t.skipped))
 	if len(t.failed) > 0 {
 		return fmt.Errorf("%s: something failed", name)
 	}
@@ -160,8 +187,9 @@ func (t *tally) end(name, notes string) error {
 	return nil
 }
 
-func (t *tally) note(path string) (err error) {
-	if path == "" || len(t.skipped) == 0 {
+// note appends lines to a file.
+func note(path string, lines []string) (err error) {
+	if path == "" || len(lines) == 0 {
 		return nil
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
@@ -173,6 +201,6 @@ func (t *tally) note(path string) (err error) {
 			err = e
 		}
 	}()
-	_, err = f.WriteString(strings.Join(t.skipped, "\n") + "\n")
+	_, err = f.WriteString(strings.Join(lines, "\n") + "\n")
 	return err
 }
