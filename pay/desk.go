@@ -92,14 +92,14 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	return d, nil
 }
 
-// Admit decides how a connection on a torrent is treated. See proxy.Desk.
-func (d *Desk) Admit(ih units.InfoHash) proxy.Treatment {
+// Admit decides how a connection is treated. See proxy.Desk.
+func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 	switch {
 	case d.rail == nil:
 		return proxy.Free
-	case d.selling.Sells(ih):
+	case d.selling.Sells(a.InfoHash):
 		return proxy.Gated
-	case d.buys(ih):
+	case d.buys(a.InfoHash):
 		return proxy.Watched
 	}
 	return proxy.Free

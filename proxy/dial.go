@@ -82,7 +82,7 @@ func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip
 		return addr, ctx.Err()
 	}
 	l := legs{remote: remote, client: client, addr: addr, hash: h, initiator: true}
-	s, err := p.newSession(l, p.desk.Admit(h))
+	s, err := p.newSession(l, p.desk.Admit(l.arrival()))
 	if err != nil {
 		return addr, err
 	}

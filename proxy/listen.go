@@ -95,7 +95,7 @@ func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrP
 
 // serveHead runs a session that begins with the initiator's head.
 func (p *Proxy) serveHead(ctx context.Context, l legs, head wire.Head, settled func()) error {
-	s, err := p.newSession(l, p.desk.Admit(l.hash))
+	s, err := p.newSession(l, p.desk.Admit(l.arrival()))
 	if err != nil {
 		return err
 	}

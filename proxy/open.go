@@ -19,6 +19,10 @@ type legs struct {
 	initiator      bool
 }
 
+func (l legs) arrival() Arrival {
+	return Arrival{InfoHash: l.hash, Remote: l.addr, Initiator: l.initiator}
+}
+
 // newSession makes a session of two connections and opens its conversation. Nothing is relayed yet.
 func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
 	s := &Session{

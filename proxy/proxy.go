@@ -111,7 +111,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 type freeDesk struct{}
 
 // Admit lets everything go free.
-func (freeDesk) Admit(units.InfoHash) Treatment { return Free }
+func (freeDesk) Admit(Arrival) Treatment { return Free }
 
 // MayCharge is false.
 func (freeDesk) MayCharge() bool { return false }

@@ -232,7 +232,7 @@ func newDesk(t Treatment, credit int64) *fakeDesk {
 	return &fakeDesk{treat: t, convs: make(chan *fakeConv, 5000), credit: credit, charge: t == Gated}
 }
 
-func (d *fakeDesk) Admit(units.InfoHash) Treatment { return d.treat }
+func (d *fakeDesk) Admit(Arrival) Treatment { return d.treat }
 func (d *fakeDesk) MayCharge() bool                { return d.charge }
 
 func (d *fakeDesk) Open(s *Session) Conversation {

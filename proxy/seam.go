@@ -2,11 +2,19 @@ package proxy
 
 import (
 	"context"
+	"net/netip"
 
 	"paygate/units"
 )
 
-// Treatment is what the owner's policy makes of a connection, decided from its info-hash alone, before the client sees it.
+// Arrival is a new connection, as far as it is known before the client sees it.
+type Arrival struct {
+	InfoHash  units.InfoHash // that the initiator asks for
+	Remote    netip.AddrPort
+	Initiator bool // our side has opened it
+}
+
+// Treatment is what the owner's policy makes of a connection, decided from its Arrival, before the client sees it.
 type Treatment uint8
 
 const (
@@ -21,7 +29,7 @@ const (
 // Desk is the proxy's view of the people who talk about money. pay implements it; a nil Desk makes everything Free.
 type Desk interface {
 	// Admit decides about a new connection. It must not block.
-	Admit(units.InfoHash) Treatment
+	Admit(Arrival) Treatment
 	// MayCharge reports whether any rule could charge for a torrent whose info-hash cannot be seen (encryption).
 	MayCharge() bool
 	// Open is called once per Watched or Gated session, before any message is relayed.
