@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs the BitTorrent clients that the demo and the end-to-end tests use, with apt, as root or with a sudo that
-# asks for no password. Where that cannot be done it says what is missing and succeeds all the same: what needs the
+# Installs the BitTorrent clients that the demo and the end-to-end tests use, and the tools for network namespaces and
+# firewalls, with apt, as root or with a sudo that asks for no password. Where that cannot be done it says what is missing and succeeds all the same: what needs the
 # client is then skipped, or done with an anacrolix/torrent client.
 #
-#   clients.sh [PACKAGE...]      default: qbittorrent-nox transmission-daemon aria2
+#   clients.sh [PACKAGE...]      default: qbittorrent-nox transmission-daemon aria2 nftables iproute2
 set -u
 
-declare -A program=([qbittorrent-nox]=qbittorrent-nox [transmission-daemon]=transmission-daemon [aria2]=aria2c)
+declare -A program=([qbittorrent-nox]=qbittorrent-nox [transmission-daemon]=transmission-daemon [aria2]=aria2c
+	[nftables]=nft [iproute2]=ip)
 
 missing() {
 	local package
@@ -30,7 +31,7 @@ stop_services() {
 	esac
 }
 
-[ $# -gt 0 ] || set -- qbittorrent-nox transmission-daemon aria2
+[ $# -gt 0 ] || set -- qbittorrent-nox transmission-daemon aria2 nftables iproute2
 mapfile -t wanted < <(missing "$@")
 [ ${#wanted[@]} -gt 0 ] || exit 0
 

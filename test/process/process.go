@@ -18,14 +18,19 @@ type Process struct {
 	err  error // set before done is closed
 }
 
-// Start runs cmd with its output appended to the file named log. It takes over cmd's output and process attributes.
+// Start runs cmd with its output appended to the file named log. It takes over cmd's output and process attributes, but
+// for its Credential.
 func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open output file: %w", err)
 	}
 	cmd.Stdout, cmd.Stderr = f, f
-	cmd.SysProcAttr = attributes()
+	own := attributes()
+	if cmd.SysProcAttr != nil {
+		own.Credential = cmd.SysProcAttr.Credential
+	}
+	cmd.SysProcAttr = own
 	if err := cmd.Start(); err != nil {
 		_ = f.Close()
 		return nil, err
