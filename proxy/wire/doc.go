@@ -1,6 +1,6 @@
 // Package wire speaks the bytes of the BitTorrent peer protocol and of the pg_pay dialect: the handshake head (BEP 3),
 // an in-place framer for the message stream (BEP 3, 5, 6, 10, 52), reading and surgical rewriting of the extended
-// handshake (BEP 10), and the codec, signature text and invoice binding of pg_pay.
+// handshake (BEP 10), rewriting of peer exchange (BEP 11), and the codec, signature text and invoice binding of pg_pay.
 //
 // It is pure: no sockets, clocks, goroutines, logs or globals that change. Every function treats its input as hostile:
 // lengths, depths and ranges are checked before anything is kept or allocated.

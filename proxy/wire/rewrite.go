@@ -54,12 +54,17 @@ func RewriteExtHandshake(dst, payload []byte, r Rewrite) ([]byte, error) {
 	if len(edits) > maxEdits+3*len(names) {
 		return dst, fmt.Errorf("rewrite extended handshake: %w", errRepeats)
 	}
+	return applyEdits(dst, payload, edits), nil
+}
+
+// applyEdits appends payload to dst with the edits, which are in order of place.
+func applyEdits(dst, payload []byte, edits []edit) []byte {
 	at := 0
 	for _, e := range edits {
 		dst = append(append(dst, payload[at:e.at]...), e.text...)
 		at = e.end
 	}
-	return append(dst, payload[at:]...), nil
+	return append(dst, payload[at:]...)
 }
 
 var errRepeats = errors.New("keys are repeated too often")

@@ -41,6 +41,7 @@ type Scanner struct {
 	MaxBitfield int
 
 	whole [4]uint64 // set of extended ids that must come whole
+	short [4]uint64 // set of extended ids that come whole if they fit
 	open  Frame     // the message being streamed, without Bytes
 	left  uint32    // bytes of it that have not come yet
 }
@@ -50,8 +51,15 @@ type Scanner struct {
 // streamed, as Kind Extended with Ext 0.
 func (s *Scanner) Whole(ext byte) { s.whole[ext>>6] |= 1 << (ext & 63) }
 
-// Stream takes Whole back.
-func (s *Scanner) Stream(ext byte) { s.whole[ext>>6] &^= 1 << (ext & 63) }
+// WholeIfShort asks for extended messages with this id to be delivered in one piece, unless they are longer than MaxWhole: those
+// are streamed.
+func (s *Scanner) WholeIfShort(ext byte) { s.short[ext>>6] |= 1 << (ext & 63) }
+
+// Stream takes Whole and WholeIfShort back.
+func (s *Scanner) Stream(ext byte) {
+	s.whole[ext>>6] &^= 1 << (ext & 63)
+	s.short[ext>>6] &^= 1 << (ext & 63)
+}
 
 // InFrame reports whether the last fragment did not end its message. Nothing may be injected into the stream then.
 func (s *Scanner) InFrame() bool { return s.left > 0 }
@@ -129,7 +137,7 @@ func (s *Scanner) extended(f *Frame, ext byte, length uint32) (whole bool, err e
 		return true, nil
 	}
 	if s.whole[ext>>6]&(1<<(ext&63)) == 0 {
-		return false, nil
+		return s.short[ext>>6]&(1<<(ext&63)) != 0 && length <= MaxWhole-4, nil
 	}
 	if length > MaxWhole-4 {
 		return false, &LengthError{Kind: Extended, ID: idExtended, Length: length, Min: 2, Max: MaxWhole - 4}
