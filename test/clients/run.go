@@ -48,8 +48,8 @@ func (c *client) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	err = process.Poll(ctx, pollEvery, func() error {
-		if c.proc.Exited() {
-			return process.Final(errors.New("it ended"))
+		if err := c.proc.Ended(); err != nil {
+			return process.Final(err)
 		}
 		return c.driver.ready(ctx)
 	})
@@ -99,8 +99,17 @@ func (c *client) Add(ctx context.Context, torrent []byte, dir string) error {
 	return nil
 }
 
-func (c *client) Progress(ctx context.Context, ih units.InfoHash) (done, total int64, err error) {
+// status asks the client. That it has ended on its own is a Final error.
+func (c *client) status(ctx context.Context, ih units.InfoHash) (status, error) {
 	st, err := c.driver.status(ctx, ih)
+	if ended := c.proc.Ended(); err != nil && ended != nil {
+		return st, process.Final(ended)
+	}
+	return st, err
+}
+
+func (c *client) Progress(ctx context.Context, ih units.InfoHash) (done, total int64, err error) {
+	st, err := c.status(ctx, ih)
 	if err == nil && st.problem != "" {
 		err = errors.New(st.problem)
 	}
@@ -111,7 +120,7 @@ func (c *client) Progress(ctx context.Context, ih units.InfoHash) (done, total i
 }
 
 func (c *client) Peers(ctx context.Context, ih units.InfoHash) (int, error) {
-	st, err := c.driver.status(ctx, ih)
+	st, err := c.status(ctx, ih)
 	if err != nil {
 		return 0, fmt.Errorf("ask %s for its peers: %w", c.kind, err)
 	}

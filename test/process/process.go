@@ -59,6 +59,17 @@ func (p *Process) Exited() bool {
 	}
 }
 
+// Ended says how the program ended on its own, nil while it runs.
+func (p *Process) Ended() error {
+	switch {
+	case !p.Exited():
+		return nil
+	case p.err == nil:
+		return fmt.Errorf("%s ended with status 0", p.cmd.Path)
+	}
+	return fmt.Errorf("%s ended: %w", p.cmd.Path, p.err)
+}
+
 // Kill ends the program and its children at once (SIGKILL) and waits until it is gone.
 func (p *Process) Kill() {
 	if !p.Exited() {
