@@ -121,6 +121,9 @@ func withLists(st Status) Status {
 	if st.Sessions == nil {
 		st.Sessions = []Session{}
 	}
+	if st.Clients == nil {
+		st.Clients = []Client{}
+	}
 	if st.Torrents == nil {
 		st.Torrents = []Torrent{}
 	}

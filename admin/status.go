@@ -19,13 +19,14 @@ type Source interface {
 }
 
 // Status is one snapshot. Amounts are in millisatoshi, sizes in bytes, rates in bytes per second. Peers and SOCKS5 are
-// the addresses that paygate listens on; empty: none.
+// the addresses that paygate listens on for the first client; empty: none.
 type Status struct {
 	Version   string        `json:"version"`
 	Started   time.Time     `json:"started"`
 	Uptime    time.Duration `json:"uptime_ns"`
 	Peers     string        `json:"peers"`
 	SOCKS5    string        `json:"socks5"`
+	Clients   []Client      `json:"clients"`
 	Lightning Lightning     `json:"lightning"`
 	Totals    Totals        `json:"totals"`
 	Sessions  []Session     `json:"sessions"`
@@ -39,6 +40,15 @@ type Lightning struct {
 	Alias   string `json:"alias,omitempty"`
 	Network string `json:"network,omitempty"`
 	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Client is one BitTorrent client and what paygate listens on for it. Name is empty if the configuration gives none;
+// addresses are host:port, empty: none.
+type Client struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Peers   string `json:"peers"`
+	SOCKS5  string `json:"socks5"`
 }
 
 // Totals are the sums over the whole ledger. CreditOwed was paid to us and is not served yet; CreditHeld was paid by
@@ -74,6 +84,7 @@ type Session struct {
 	In        units.Bytes   `json:"in_bytes"`
 	Out       units.Bytes   `json:"out_bytes"`
 	Balance   units.Msat    `json:"balance_msat"`
+	Client    string        `json:"client,omitempty"` // the client's name
 }
 
 // Torrent sums up the live sessions of one torrent under the rule that prices it.

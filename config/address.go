@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -108,4 +109,21 @@ func hostIP(address string) (ip netip.Addr, port string) {
 	}
 	ip, _ = netip.ParseAddr(host)
 	return ip.Unmap(), port
+}
+
+// webAddress reads the address of a client's API. User and password have options of their own.
+func webAddress(dst *string) func(string) error {
+	return func(s string) error {
+		u, err := url.Parse(s)
+		switch {
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+			return &fault{message: fmt.Sprintf("%q is not an address of a web interface", clip(s)), remedy: `write it as "http://127.0.0.1:8080"`}
+		case u.User != nil:
+			return &fault{message: "has a user in it", remedy: "write user and password under their own names beside url"}
+		case u.RawQuery != "" || u.Fragment != "":
+			return &fault{message: "has a query in it", remedy: "write only scheme, host, port and path"}
+		}
+		*dst = strings.TrimRight(s, "/")
+		return nil
+	}
 }

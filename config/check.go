@@ -11,20 +11,30 @@ import (
 // check reports what must hold between options. A relation is looked at only when all its sides could be read, so
 // that one mistake is told once.
 func (p *parser) check(c *Config) {
-	p.checkListen(c)
-	p.checkClient(c)
+	p.checkFronts(c)
 	p.checkLimits(c)
 	p.checkLightning(c)
 	p.checkSell(c)
 	p.checkBuy(c)
-	p.checkOwnMode()
+	p.checkOwnMode(c)
 }
 
-func (p *parser) given(path string) bool { _, ok := p.places[path]; return ok }
+// given reports whether the file has an option. Paths here and below are relative to p.group.
+func (p *parser) given(path string) bool { _, ok := p.places[under(p.group, path)]; return ok }
 
 // sound reports whether nothing is wrong at these paths or below them.
 func (p *parser) sound(paths ...string) bool {
-	return !slices.ContainsFunc(paths, func(path string) bool { return p.unsound[path] })
+	return !slices.ContainsFunc(paths, func(path string) bool { return p.unsound[under(p.group, path)] })
+}
+
+// isBroken reports whether a group of options is something else in the file.
+func (p *parser) isBroken(group string) bool { return p.broken[under(p.group, group)] }
+
+func under(group, path string) string {
+	if path == "" {
+		return group
+	}
+	return join(group, path)
 }
 
 // wrong reports a problem at a path, or at the closest group around it that the file mentions.
@@ -33,6 +43,7 @@ func (p *parser) wrong(path, message, remedy string) { p.add(path, message, reme
 func (p *parser) note(path, message, remedy string) { p.add(path, message, remedy, true) }
 
 func (p *parser) add(path, message, remedy string, note bool) {
+	path = under(p.group, path)
 	pr := Problem{File: p.name, Path: path, Message: message, Remedy: remedy, Note: note}
 	for at := path; at != "" && pr.Line == 0; at = parent(at) {
 		if s, ok := p.places[at]; ok {
@@ -47,7 +58,7 @@ func parent(path string) string { return path[:max(0, strings.LastIndexAny(path,
 // required reports options that the file lacks.
 func (p *parser) required(group, why string, keys ...string) {
 	for _, k := range keys {
-		if path := join(group, k); !p.given(path) && p.sound(path) && !p.broken[group] {
+		if path := join(group, k); !p.given(path) && p.sound(path) && !p.isBroken(group) {
 			p.wrong(path, "is missing", why)
 		}
 	}
@@ -55,9 +66,9 @@ func (p *parser) required(group, why string, keys ...string) {
 
 func (p *parser) checkListen(c *Config) {
 	l := c.Listen
-	if l.Peers == "" && l.SOCKS5 == "" && len(c.Client.Dial) == 0 && !p.broken[""] && p.sound("listen", "client.dial") {
+	if l.Peers == "" && l.SOCKS5 == "" && len(c.Client.Dial) == 0 && !c.Client.Asked() && !p.isBroken("") && p.sound("listen", "client.dial", "client.api") {
 		p.wrong("listen", "nothing to do: no connection can come in and none is dialled",
-			`set listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", or listen.socks5, or client.dial`)
+			`set client.api.url to your client's web interface, listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", listen.socks5 or client.dial`)
 	}
 	if l.PublicPort != 0 && l.Peers == "" && p.sound("listen.peers") {
 		p.note("listen.public_port", "has no effect without listen.peers", "remove it or set listen.peers")
@@ -76,7 +87,7 @@ func (p *parser) checkSOCKS5(l Listen) {
 	switch {
 	case user != password:
 		p.wrong("listen.socks5_user", "user and password go together",
-			"set both of socks5_user and socks5_password, or neither; the password may come from "+variableName("listen.socks5_password"))
+			"set both of socks5_user and socks5_password, or neither; the password may come from "+variableName(under(p.group, "listen.socks5_password")))
 	case l.SOCKS5 == "" && user:
 		p.note("listen.socks5_user", "has no effect without listen.socks5", "remove it or set listen.socks5")
 	case l.SOCKS5 != "" && !user && !isLoopback(l.SOCKS5):
@@ -98,8 +109,9 @@ func conflict(a, b string) bool {
 }
 
 func (p *parser) checkClient(c *Config) {
+	p.checkAPI(c.Client.API)
 	needed := c.Listen.Peers != "" || len(c.Client.Dial) > 0
-	if needed {
+	if needed && !c.Client.Asked() && p.sound("client.api") {
 		p.required("client", `tell where the client listens for peers, such as "127.0.0.1:6881"`, "address")
 	}
 	address := c.Client.Address
@@ -113,7 +125,7 @@ func (p *parser) checkClient(c *Config) {
 	for i, d := range c.Client.Dial {
 		group := fmt.Sprintf("client.dial[%d]", i)
 		p.required(group, "name the torrent by its info-hash", "info_hash")
-		if len(d.Peers) == 0 && p.sound(group+".peers") && !p.broken[group] {
+		if len(d.Peers) == 0 && p.sound(group+".peers") && !p.isBroken(group) {
 			p.wrong(group+".peers", "names no peer", "list at least one host:port")
 		}
 	}
@@ -167,25 +179,34 @@ func (p *parser) needsLightning(c *Config, path, verb string) {
 }
 
 // checkOwnMode notes secrets that stand in a file which others can read.
-func (p *parser) checkOwnMode() {
+func (p *parser) checkOwnMode(c *Config) {
 	if p.mode&0o077 == 0 {
 		return
 	}
-	for _, o := range []struct {
-		path   string
-		inside func(text string) bool // the secret itself stands in the file, not where it is
-	}{
-		{"listen.socks5_password", func(text string) bool { return !strings.HasPrefix(text, "env:") }},
-		{"lightning.macaroon", func(text string) bool { _, ok := macaroonText(text); return ok }},
-		{"lightning.lndconnect", isConnect},
-	} {
-		path := o.path
-		if s, ok := p.places[path]; !ok || !o.inside(s.value.Value) {
-			continue
+	p.openSecret("lightning.macaroon", func(text string) bool { _, ok := macaroonText(text); return ok })
+	p.openSecret("lightning.lndconnect", isConnect)
+	groups := []string{""}
+	for i := range c.Clients {
+		groups = append(groups, fmt.Sprintf("clients[%d]", i))
+	}
+	for _, g := range groups {
+		for _, key := range []string{"listen.socks5_password", "client.api.password"} {
+			p.openSecret(under(g, key), literal)
 		}
+	}
+}
+
+// openSecret notes an option whose secret itself stands in the file, as inside tells, not where it is.
+func (p *parser) openSecret(path string, inside func(text string) bool) {
+	if s, ok := p.places[path]; ok && inside(s.value.Value) {
 		p.note(path, fmt.Sprintf("other users can read this file (mode %04o), and a secret stands in it", p.mode),
 			"chmod 600 the file, or set "+variableName(path)+" instead")
 	}
+}
+
+// literal reports whether a password is written out.
+func literal(text string) bool {
+	return !strings.HasPrefix(text, "env:") && !strings.HasPrefix(text, "file:")
 }
 
 // ruleHead is what both kinds of rules have.

@@ -126,17 +126,21 @@ func TestProblems(t *testing.T) {
 		{"mistyped node", base + "lightning: {adress: 127.0.0.1:1}\n" + rule + "}]}", []string{"lightning.adress: unknown option (did you mean address?)"}},
 		{"unknown network", base + node[:len(node)-2] + ", network: bitcoin}", []string{`lightning.network: "bitcoin" is not a choice here`}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := problemLines(t, c.data)
-			if len(got) != len(c.want) {
-				t.Fatalf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(c.want, "\n  "))
-			}
-			for i := range got {
-				if _, after, _ := strings.Cut(got[i], " "); !strings.HasPrefix(strings.TrimPrefix(after, ": "), strings.TrimPrefix(c.want[i], ": ")) {
-					t.Errorf("got  %s\nwant %s", got[i], c.want[i])
-				}
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { expectProblems(t, c.data, c.want) })
+	}
+}
+
+// expectProblems holds what is said about a file against the path and the start of each message.
+func expectProblems(t *testing.T, data string, want []string) {
+	t.Helper()
+	got := problemLines(t, data)
+	if len(got) != len(want) {
+		t.Fatalf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	for i := range got {
+		if _, after, _ := strings.Cut(got[i], " "); !strings.HasPrefix(strings.TrimPrefix(after, ": "), strings.TrimPrefix(want[i], ": ")) {
+			t.Errorf("got  %s\nwant %s", got[i], want[i])
+		}
 	}
 }
 

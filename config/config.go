@@ -11,8 +11,9 @@ import (
 type Config struct {
 	DataDir   string
 	Log       Log
-	Listen    Listen
+	Listen    Listen // with Client: the only client; both empty if there are Clients
 	Client    Client
+	Clients   []Front // several clients; see PerClient
 	Limits    Limits
 	Lightning Lightning
 	Sell      Sell
@@ -35,11 +36,29 @@ type Listen struct {
 	SOCKS5Password units.Secret
 }
 
+// Front is one of several clients, with what paygate listens on for it.
+type Front struct {
+	Listen Listen
+	Client Client
+}
+
 // Client is the BitTorrent client behind paygate.
 type Client struct {
+	Name    string       // what reports call it; letters, digits, - and _. Required and unique among several, else may be ""
 	Address string       // where it listens for peers, host:port
 	Aliases netip.Prefix // loopback range from which each remote peer gets a source address of its own, /8 to /16; default 127.64.0.0/10
 	Dial    []Dial       // peers to which paygate opens both legs itself
+
+	API        API              // where it can be asked
+	Torrents   string           // directory with its *.torrent files; "" = none
+	InfoHashes []units.InfoHash // torrents that it has, beside what it tells
+}
+
+// API is a client's own remote control: qBittorrent's WebUI or Transmission's RPC. paygate only reads there.
+type API struct {
+	URL      string // http:// or https://, without user and query; "" = none
+	User     string
+	Password units.Secret
 }
 
 // Dial names peers to connect the client to, for clients that cannot dial through paygate.

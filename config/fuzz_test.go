@@ -20,6 +20,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(switchedOn(string(example))))
 	f.Add([]byte(base + "lightning: {lndconnect: ~/.lnd/paygate.lndconnect}\n"))
 	f.Add([]byte(base + "buy: {per_torrent: 5 sat, rules: [{torrents: [" + hashA + "], max_price: 1 sat/MiB}]}\n"))
+	f.Add([]byte(two))
+	f.Add([]byte("client: {api: {url: 'http://127.0.0.1:8080', password: 'file:~/.paygate/client.password'}}\n"))
 	f.Add([]byte("a: &a [*a]\nlisten: *a\n"))
 	f.Add([]byte("? {a: b}\n: [c]\n<<: {x: y}\n"))
 	f.Add([]byte(strings.Repeat("[", 200)))
@@ -49,8 +51,10 @@ func checkPromises(t *testing.T, c *Config) {
 	if c.Notes.Fatal() {
 		t.Errorf("accepted with %v", c.Notes)
 	}
-	if c.Listen.Peers != "" && c.Client.Address == "" {
-		t.Error("no client behind the public port")
+	for _, one := range c.PerClient() {
+		if one.Listen.Peers != "" && one.Client.Address == "" && !one.Client.Asked() {
+			t.Error("no client behind the public port")
+		}
 	}
 	if l := c.Limits; l.Connections < 1 || l.PerAddress > l.Connections || l.Handshakes > l.Connections || l.UnpaidSlots > l.UnpaidPeers || l.HandshakeTimeout <= 0 {
 		t.Errorf("limits %+v", l)

@@ -54,6 +54,7 @@ type parser struct {
 	unsound  map[string]bool // paths at or below which something is wrong
 	broken   map[string]bool // groups of options that are something else in the file
 	problems Problems
+	group    string // what the paths of a check are relative to: "", or one of several clients
 
 	connection *connection // from lightning.lndconnect
 }
@@ -260,9 +261,10 @@ func (p *parser) variable(o option, path string) (string, bool) {
 	return text, ok && text != ""
 }
 
-// variableName is the environment variable that overrides a secret: lightning.macaroon is PAYGATE_LIGHTNING_MACAROON.
+// variableName is the environment variable that overrides a secret: lightning.macaroon is PAYGATE_LIGHTNING_MACAROON,
+// clients[0].client.api.password is PAYGATE_CLIENTS_0_CLIENT_API_PASSWORD.
 func variableName(path string) string {
-	return "PAYGATE_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+	return "PAYGATE_" + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(path))
 }
 
 // fault is an error with a remedy; note says that the value is taken all the same.

@@ -103,6 +103,10 @@ client:
   address: 127.0.0.1:6882
   aliases: 127.80.0.9/16
   dial: [{info_hash: `+hashA+`, peers: ["192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"]}]
+  name: films
+  api: {url: "https://box.example/qbt/", user: admin, password: "file:~/.paygate/client.password"}
+  torrents: t
+  info_hashes: [`+hashB+`]
 limits: {connections: 100, per_address: 3, handshakes: 50, handshake_timeout: 3s, drain_timeout: 500 ms, unpaid_peers: 20, unpaid_slots: 4}
 lightning:
   address: node.example:10009
@@ -132,13 +136,17 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 	if c.Listen.SOCKS5Password.Reveal() != "p w" {
 		t.Error("password not read")
 	}
-	c.Lightning.TLSCert, c.Lightning.Macaroon, c.Listen.SOCKS5Password = nil, "", ""
+	if c.Client.API.Password.Reveal() != "adminadmin" {
+		t.Error("the client's password not read")
+	}
+	c.Lightning.TLSCert, c.Lightning.Macaroon, c.Listen.SOCKS5Password, c.Client.API.Password = nil, "", "", ""
 	want := &Config{
 		DataDir: "dir/state", Log: Log{"debug", "json"},
 		Listen: Listen{Peers: "192.0.2.1:6881", PublicPort: 51413, SOCKS5: "127.0.0.1:1080", SOCKS5User: "u"},
 		Client: Client{
 			Address: "127.0.0.1:6882", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
 			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}},
+			Name: "films", API: API{"https://box.example/qbt", "admin", ""}, Torrents: "dir/t", InfoHashes: []units.InfoHash{b},
 		},
 		Limits: Limits{100, 3, 50, 3 * time.Second, 500 * time.Millisecond, 20, 4},
 		Lightning: Lightning{
@@ -148,12 +156,12 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 		Sell: Sell{
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
-				{"mine", 26, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
-				{"sell[1]", 27, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},
+				{"mine", 30, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
+				{"sell[1]", 31, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{"b", 28, true, nil, units.Price{Msat: 1000, Per: units.MiB}}},
+			Rules:      []BuyRule{{"b", 32, true, nil, units.Price{Msat: 1000, Per: units.MiB}}},
 			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
 		},
 	}

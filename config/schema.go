@@ -20,7 +20,11 @@ func schema(p *parser, c *Config) []option {
 			{key: "format", def: "auto", set: oneOf(&c.Log.Format, "auto", "console", "json")},
 		}},
 		{key: "listen", options: listenSchema(p, &c.Listen)},
-		{key: "client", options: clientSchema(&c.Client)},
+		{key: "client", options: append(clientSchema(p, &c.Client), option{key: "name", set: name(&c.Client.Name)})},
+		{key: "clients", item: func(int, int) ([]option, func()) {
+			f := &Front{}
+			return frontSchema(p, f), func() { c.Clients = append(c.Clients, *f) }
+		}},
 		{key: "limits", options: limitsSchema(&c.Limits)},
 		{key: "lightning", options: lightningSchema(p, &c.Lightning)},
 		{key: "sell", options: sellSchema(&c.Sell)},
@@ -38,7 +42,15 @@ func listenSchema(p *parser, l *Listen) []option {
 	}
 }
 
-func clientSchema(c *Client) []option {
+func frontSchema(p *parser, f *Front) []option {
+	return []option{
+		{key: "name", set: name(&f.Client.Name)},
+		{key: "listen", options: listenSchema(p, &f.Listen)},
+		{key: "client", options: clientSchema(p, &f.Client)},
+	}
+}
+
+func clientSchema(p *parser, c *Client) []option {
 	return []option{
 		{key: "address", set: farAddress(&c.Address)},
 		{key: "aliases", def: "127.64.0.0/10", set: loopbackRange(&c.Aliases)},
@@ -46,6 +58,13 @@ func clientSchema(c *Client) []option {
 			d := &Dial{}
 			return dialSchema(d), func() { c.Dial = append(c.Dial, *d) }
 		}},
+		{key: "api", options: []option{
+			{key: "url", set: webAddress(&c.API.URL)},
+			{key: "user", set: text(&c.API.User, 255)},
+			{key: "password", secret: true, set: secretText(p, &c.API.Password, 1024)},
+		}},
+		{key: "torrents", set: p.path(&c.Torrents)},
+		{key: "info_hashes", each: infoHashes(&c.InfoHashes)},
 	}
 }
 

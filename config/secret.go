@@ -59,17 +59,28 @@ func (p *parser) indirect(s string) (string, error) {
 	return v, nil
 }
 
+// secretText reads a password: itself, env:NAME, or file:NAME, whose first line it is.
 func secretText(p *parser, dst *units.Secret, most int) func(string) error {
 	return func(s string) error {
 		s, err := p.indirect(s)
 		if err != nil {
 			return err
 		}
+		var open error
+		if file, ok := strings.CutPrefix(s, "file:"); ok {
+			data, mode, err := p.file(file, "write file: and the name of a file that holds it on its first line")
+			if err != nil {
+				return err
+			}
+			s, _, _ = strings.Cut(string(data), "\n")
+			s = strings.TrimSuffix(s, "\r")
+			open = openToOthers("the file", mode)
+		}
 		if s == "" || len(s) > most {
 			return &fault{message: fmt.Sprintf("must have 1 to %d characters", most), remedy: "shorten it"}
 		}
 		*dst = units.Secret(s)
-		return nil
+		return open
 	}
 }
 

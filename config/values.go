@@ -23,6 +23,19 @@ func text(dst *string, most int) func(string) error {
 	}
 }
 
+// name reads what becomes part of a file's name.
+func name(dst *string) func(string) error {
+	return func(s string) error {
+		if s == "" || len(s) > 32 || strings.Trim(s, nameLetters) != "" {
+			return &fault{message: fmt.Sprintf("%q is not a name of 1 to 32 letters, digits, - and _", clip(s)), remedy: `write one such as "films"`}
+		}
+		*dst = s
+		return nil
+	}
+}
+
+const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
 func oneOf(dst *string, words ...string) func(string) error {
 	return func(s string) error {
 		if !slices.Contains(words, s) {
@@ -154,6 +167,18 @@ func hashRemedy(s string) string {
 		return "this looks like base32: write the 40 hexadecimal digits that the client shows"
 	}
 	return "write 40 hexadecimal digits, as the client shows them"
+}
+
+// infoHashes reads one entry of a list of info-hashes.
+func infoHashes(list *[]units.InfoHash) func(string) error {
+	var any bool
+	read := torrents(&any, list)
+	return func(s string) error {
+		if s == "any" {
+			return infoHash(nil)(s)
+		}
+		return read(s)
+	}
 }
 
 // torrents reads one entry of a rule's list: an info-hash, or the word any.

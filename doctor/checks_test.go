@@ -26,20 +26,20 @@ func TestConfiguration(t *testing.T) {
 		err  error
 		want []Finding
 	}{
-		{"valid", &config.Config{}, nil, []Finding{{CheckConfiguration, Pass, "p.yaml is valid", ""}}},
+		{"valid", &config.Config{}, nil, []Finding{{CheckConfiguration, Pass, "p.yaml is valid", "", ""}}},
 		{"noted", &config.Config{Notes: config.Problems{note}}, nil, []Finding{
-			{CheckConfiguration, Pass, "p.yaml is valid", ""},
-			{CheckConfiguration, Warn, "p.yaml:3:5: buy.max: is too much", "lower it"},
+			{CheckConfiguration, Pass, "p.yaml is valid", "", ""},
+			{CheckConfiguration, Warn, "p.yaml:3:5: buy.max: is too much", "lower it", ""},
 		}},
 		{"not valid", nil, config.Problems{problem, note, bare}, []Finding{
-			{CheckConfiguration, Fail, "p.yaml:3:5: buy.max: is too much", "lower it"},
-			{CheckConfiguration, Warn, "p.yaml:3:5: buy.max: is too much", "lower it"},
-			{CheckConfiguration, Fail, "p.yaml:3:5: buy.max: is too much", "correct the line"},
+			{CheckConfiguration, Fail, "p.yaml:3:5: buy.max: is too much", "lower it", ""},
+			{CheckConfiguration, Warn, "p.yaml:3:5: buy.max: is too much", "lower it", ""},
+			{CheckConfiguration, Fail, "p.yaml:3:5: buy.max: is too much", "correct the line", ""},
 		}},
 		{"missing", nil, fmt.Errorf("read: %w", fs.ErrNotExist), []Finding{
-			{CheckConfiguration, Fail, "p.yaml does not exist", "start from config.example.yaml, or name your file with -c"},
+			{CheckConfiguration, Fail, "p.yaml does not exist", "start from config.example.yaml, or name your file with -c", ""},
 		}},
-		{"unreadable", nil, errTest, []Finding{{CheckConfiguration, Fail, "no such thing", "make it a readable file"}}},
+		{"unreadable", nil, errTest, []Finding{{CheckConfiguration, Fail, "no such thing", "make it a readable file", ""}}},
 	} {
 		if got := Configuration("p.yaml", tt.c, tt.err); fmt.Sprint(got) != fmt.Sprint(tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

@@ -9,8 +9,8 @@ import (
 // Deps are what the checks look at. Whoever makes them closes them.
 type Deps struct {
 	Machine Machine
-	Node    Node     // nil: the configuration names none
-	Running *Running // nil: no paygate runs on the data directory
+	Node    Node                // nil: the configuration names none
+	Running map[string]*Running // by the client's name; nil: no paygate runs on the data directory
 }
 
 // Examine makes every check on a valid configuration, and tells each finding as soon as it stands. It takes as long as
@@ -27,17 +27,28 @@ func Examine(ctx context.Context, c *config.Config, d Deps, tell func(Finding)) 
 	for _, f := range Lightning(ctx, c, d.Node, m.Now()) {
 		tell(f)
 	}
+	for _, one := range c.PerClient() {
+		examineClient(ctx, one, d, func(f Finding) {
+			f.Client = one.Client.Name
+			tell(f)
+		})
+	}
+}
+
+// examineClient makes the checks of one client: see config.PerClient.
+func examineClient(ctx context.Context, c *config.Config, d Deps, tell func(Finding)) {
+	running := d.Running[c.Client.Name]
 	if c.Listen.Peers != "" {
-		tell(publicPort(ctx, c.Listen.Peers, d.Running))
+		tell(publicPort(ctx, c.Listen.Peers, running))
 	}
 	if c.Listen.SOCKS5 != "" {
-		tell(socksPort(ctx, c.Listen.SOCKS5, d.Running))
+		tell(socksPort(ctx, c.Listen.SOCKS5, running))
 	}
 	if c.Client.Address != "" {
 		tell(client(ctx, c))
 	}
 	if c.Client.Address != "" && sells(c) {
-		tell(bypassCheck(ctx, c, m))
+		tell(bypassCheck(ctx, c, d.Machine))
 	}
 }
 

@@ -39,20 +39,21 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	Text    string  `json:"text"`
 	Remedy  string  `json:"remedy,omitempty"`
+	Client  string  `json:"client,omitempty"` // which of several clients it is about
 }
 
 func pass(check, format string, args ...any) Finding {
-	return Finding{check, Pass, fmt.Sprintf(format, args...), ""}
+	return Finding{Check: check, Verdict: Pass, Text: fmt.Sprintf(format, args...)}
 }
 
 func skip(check, format string, args ...any) Finding {
-	return Finding{check, Skip, fmt.Sprintf(format, args...), ""}
+	return Finding{Check: check, Verdict: Skip, Text: fmt.Sprintf(format, args...)}
 }
 
 func warn(check, remedy, format string, args ...any) Finding {
-	return Finding{check, Warn, fmt.Sprintf(format, args...), remedy}
+	return Finding{Check: check, Verdict: Warn, Text: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
 func fail(check, remedy, format string, args ...any) Finding {
-	return Finding{check, Fail, fmt.Sprintf(format, args...), remedy}
+	return Finding{Check: check, Verdict: Fail, Text: fmt.Sprintf(format, args...), Remedy: remedy}
 }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Running is what the paygate that runs on the data directory says of itself.
+// Running is what the paygate that runs on the data directory says of itself, for one client.
 type Running struct {
 	Peers, SOCKS5 string // the addresses that it listens on; empty: none
 }

@@ -29,10 +29,7 @@ func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
 		remote: l.remote, client: l.client, addr: l.addr, hash: l.hash, initiator: l.initiator, treatment: treatment,
 		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, log: p.log, up: make(chan struct{}),
 	}
-	p.mu.Lock()
-	p.last++
-	s.id = p.last
-	p.mu.Unlock()
+	s.id = p.common.last.Add(1)
 	if treatment == Free {
 		return s, nil
 	}

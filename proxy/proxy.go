@@ -47,6 +47,7 @@ type Deps struct {
 	Desk    Desk        // nil: everything is Free
 	Catalog Catalog     // nil: no torrent is known beforehand
 	Log     *zap.Logger // nil: silence
+	Common  *Common     // with other proxies of this process; nil: there is none
 }
 
 // Proxy is a running BitTorrent proxy.
@@ -58,7 +59,8 @@ type Proxy struct {
 	socks   *net.TCPListener
 	client  *net.TCPAddr
 	aliases *aliases // nil: the client is not on IPv4 loopback, and sees paygate's own address
-	limits  *limits
+	common  *Common
+	limits  *limits // common's
 	buffers *buffers
 	endings *endings
 	quiet   *rate.Limiter // of lines about refused connections
@@ -68,7 +70,6 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	sessions map[uint64]*Session
-	last     uint64
 	closing  bool // sessions that begin now end at once
 }
 
@@ -87,8 +88,11 @@ func (c *Config) defaults() {
 // wait until Run. A Proxy that is never run leaks its listeners.
 func New(cfg Config, deps Deps) (*Proxy, error) {
 	cfg.defaults()
+	if deps.Common == nil {
+		deps.Common = NewCommon(cfg)
+	}
 	p := &Proxy{
-		cfg: cfg, desk: deps.Desk, log: deps.Log, limits: newLimits(cfg), buffers: newBuffers(), endings: newEndings(),
+		cfg: cfg, desk: deps.Desk, log: deps.Log, common: deps.Common, limits: deps.Common.limits, buffers: newBuffers(), endings: newEndings(),
 		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
 		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}},
 	}

@@ -104,14 +104,18 @@ func (n unusableNode) Liquidity(context.Context) (lnclient.Liquidity, error) {
 }
 
 // running asks the paygate that runs on the data directory, if any.
-func running(ctx context.Context, c *config.Config) *doctor.Running {
+func running(ctx context.Context, c *config.Config) map[string]*doctor.Running {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	st, err := admin.Fetch(ctx, filepath.Join(c.DataDir, admin.SocketName))
 	if err != nil {
 		return nil
 	}
-	return &doctor.Running{Peers: st.Peers, SOCKS5: st.SOCKS5}
+	all := map[string]*doctor.Running{}
+	for _, one := range st.Clients {
+		all[one.Name] = &doctor.Running{Peers: one.Peers, SOCKS5: one.SOCKS5}
+	}
+	return all
 }
 
 // doctorText prints for a person, as the findings come.
@@ -128,7 +132,11 @@ func (t *doctorText) tell(f doctor.Finding) {
 		t.counts = map[doctor.Verdict]int{}
 	}
 	t.counts[f.Verdict]++
-	fmt.Fprintf(t.w, "%s  %-*s  %s\n", f.Verdict, checkWidth, f.Check, printable(f.Text))
+	text := f.Text
+	if f.Client != "" {
+		text = f.Client + ": " + text
+	}
+	fmt.Fprintf(t.w, "%s  %-*s  %s\n", f.Verdict, checkWidth, f.Check, printable(text))
 	if f.Remedy != "" {
 		fmt.Fprintf(t.w, "%s→ %s\n", strings.Repeat(" ", len("pass  ")+checkWidth+2), printable(f.Remedy))
 	}

@@ -304,7 +304,7 @@ func TestDoctorKnowsThePaygateThatRuns(t *testing.T) {
 	p.write()
 	p.take("PEERS")
 	p.take("SOCKS")
-	serveStatus(t, p.file("data"), admin.Status{Peers: p.options["PEERS"], SOCKS5: p.options["SOCKS"]})
+	serveStatus(t, p.file("data"), admin.Status{Clients: []admin.Client{{Peers: p.options["PEERS"], SOCKS5: p.options["SOCKS"]}}})
 	text, failed := p.examined()
 	if failed || !strings.Contains(text, "pass  public port    PEERS is held by the paygate that runs\n") ||
 		!strings.Contains(text, "pass  socks5 port    SOCKS is held by the paygate that runs\n") {

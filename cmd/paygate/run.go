@@ -61,8 +61,7 @@ func run(ctx context.Context, w io.Writer, path string, plain bool) error {
 	if err != nil {
 		return err
 	}
-	log.Info("paygate runs", zap.String("version", buildVersion()), zap.Stringer("peers", address{s.proxy.PeersAddr()}),
-		zap.Stringer("socks5", address{s.proxy.SOCKS5Addr()}), zap.String("client", cfg.Client.Address))
+	log.Info("paygate runs", zap.String("version", buildVersion()))
 	err = runShown(ctx, w, s, table)
 	if closing := s.Close(); err == nil {
 		err = closing

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"time"
 
 	"paygate/admin"
@@ -24,7 +23,6 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 	}
 	st := admin.Status{
 		Version: buildVersion(), Started: s.started, Uptime: time.Since(s.started),
-		Peers: listening(s.proxy.PeersAddr()), SOCKS5: listening(s.proxy.SOCKS5Addr()),
 		Lightning: s.lightning(ctx),
 		Totals: admin.Totals{
 			SoldBytes: totals.SoldBytes, SampleBytes: totals.SampleBytes, Received: totals.Received,
@@ -35,18 +33,18 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 		},
 	}
 	talks := s.desk.Talks()
-	for _, p := range s.proxy.Sessions() {
-		st.Sessions = append(st.Sessions, session(p, talks[p.ID]))
+	for _, f := range s.fronts {
+		c := f.status()
+		st.Clients = append(st.Clients, c)
+		for _, p := range f.proxy.Sessions() {
+			one := session(p, talks[p.ID])
+			one.Client = c.Name
+			st.Sessions = append(st.Sessions, one)
+		}
 	}
+	st.Peers, st.SOCKS5 = st.Clients[0].Peers, st.Clients[0].SOCKS5
 	st.Torrents = s.torrents(st.Sessions)
 	return st, nil
-}
-
-func listening(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
 }
 
 func session(p proxy.SessionInfo, t pay.Talk) admin.Session {

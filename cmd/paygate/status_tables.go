@@ -48,6 +48,7 @@ func repaint(w io.Writer, screen string) error {
 // printStatus prints one status; rates are since last, and left out without it.
 func printStatus(w io.Writer, st admin.Status, last *admin.Status) {
 	fmt.Fprintf(w, "paygate %s, up %s, lightning %s\n", printable(st.Version), st.Uptime.Round(time.Second), lightningState(st.Lightning))
+	printClients(w, st.Clients)
 	printTotals(w, st.Totals)
 	printTorrents(w, st.Torrents)
 	printSessions(w, st, last)
@@ -93,12 +94,36 @@ func printSessions(w io.Writer, st admin.Status, last *admin.Status) {
 		return
 	}
 	fmt.Fprintln(w)
-	g := newGrid(">session", "peer", "torrent", "kind", "gate", ">age", ">in", ">out", ">in/s", ">out/s", ">balance")
+	named := slices.ContainsFunc(st.Sessions, func(s admin.Session) bool { return s.Client != "" })
+	heads := []string{">session", "peer", "torrent", "kind", "gate", ">age", ">in", ">out", ">in/s", ">out/s", ">balance"}
+	if named {
+		heads = append(heads, "client")
+	}
+	g := newGrid(heads...)
 	rates := ratesSince(st, last)
 	for _, s := range st.Sessions {
 		r := rates[s.ID]
-		g.row(s.ID, arrow(s)+s.Remote, s.InfoHash[:min(8, len(s.InfoHash))], kind(s), s.Gate, s.Age.Round(time.Second).String(),
-			s.In.String(), s.Out.String(), r.in, r.out, balanceText(s))
+		cells := []any{
+			s.ID, arrow(s) + s.Remote, s.InfoHash[:min(8, len(s.InfoHash))], kind(s), s.Gate, s.Age.Round(time.Second).String(),
+			s.In.String(), s.Out.String(), r.in, r.out, balanceText(s),
+		}
+		if named {
+			cells = append(cells, s.Client)
+		}
+		g.row(cells...)
+	}
+	g.print(w, "  ")
+}
+
+// printClients lists the clients if there is anything to tell apart or to tell of them.
+func printClients(w io.Writer, list []admin.Client) {
+	if len(list) == 0 || len(list) == 1 && list[0].Name == "" {
+		return
+	}
+	fmt.Fprintln(w)
+	g := newGrid("client", "listens at", "peers come in at", "dials through")
+	for _, c := range list {
+		g.row(printable(c.Name), orOff(c.Address), orOff(c.Peers), orOff(c.SOCKS5))
 	}
 	g.print(w, "  ")
 }

@@ -26,9 +26,13 @@ func sampleStatus() admin.Status {
 			BoughtBytes: units.GiB, FreeBytes: 0, Paid: 30 * units.Sat, Fees: 12, Pending: 10 * units.Sat, CreditHeld: 5 * units.Sat,
 			PaymentsIn: 8, PaymentsOut: 3, Unknown: 1,
 		},
+		Clients: []admin.Client{
+			{Name: "films", Address: "127.0.0.1:6881", Peers: "192.0.2.1:6881"},
+			{Name: "books", Address: "127.0.0.1:6882", Peers: "192.0.2.1:6882", SOCKS5: "127.0.0.1:1080"},
+		},
 		Sessions: []admin.Session{
-			{ID: 1, Remote: "192.0.2.7:51413", InfoHash: "0123456789abcdef0123456789abcdef01234567", Treatment: "gated", Gate: "open", Paying: "sell", Age: 61 * time.Second, In: 4096, Out: 3 * units.GiB, Balance: 5025},
-			{ID: 12, Remote: "[2001:db8::1]:6881", InfoHash: "1123456789abcdef0123456789abcdef01234567", Outbound: true, Treatment: "watched", Age: 5 * time.Second, In: units.MiB},
+			{ID: 1, Remote: "192.0.2.7:51413", InfoHash: "0123456789abcdef0123456789abcdef01234567", Treatment: "gated", Gate: "open", Paying: "sell", Age: 61 * time.Second, In: 4096, Out: 3 * units.GiB, Balance: 5025, Client: "films"},
+			{ID: 12, Remote: "[2001:db8::1]:6881", InfoHash: "1123456789abcdef0123456789abcdef01234567", Outbound: true, Treatment: "watched", Age: 5 * time.Second, In: units.MiB, Client: "books"},
 		},
 		Torrents: []admin.Torrent{
 			{InfoHash: "1123456789abcdef0123456789abcdef01234567", Sessions: 1, In: units.MiB},

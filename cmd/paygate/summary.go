@@ -11,14 +11,30 @@ import (
 // printSummary tells a person what a configuration does.
 func printSummary(w io.Writer, c *config.Config) {
 	g := newGrid("", "")
-	g.row("peers come in at", orOff(c.Listen.Peers))
-	g.row("client listens at", orOff(c.Client.Address))
-	g.row("client dials through", orOff(c.Listen.SOCKS5))
+	for _, one := range c.PerClient() {
+		if one.Client.Name != "" {
+			g.row("client", one.Client.Name)
+		}
+		g.row("peers come in at", found(one, one.Listen.Peers))
+		g.row("client listens at", found(one, one.Client.Address))
+		g.row("client dials through", orOff(one.Listen.SOCKS5))
+		if one.Client.Asked() {
+			g.row("client is asked at", one.Client.API.URL)
+		}
+	}
 	g.row("lightning node", lightningText(c.Lightning))
 	g.row("data", c.DataDir)
 	g.print(w, "  ")
 	printSell(w, c.Sell)
 	printBuy(w, c.Buy)
+}
+
+// found is orOff for what a client that is asked may tell.
+func found(c *config.Config, s string) string {
+	if s == "" && c.Client.Asked() {
+		return "as the client tells"
+	}
+	return orOff(s)
 }
 
 func orOff(s string) string {

@@ -23,16 +23,26 @@ type problemJSON struct {
 	Remedy   string `json:"remedy,omitempty"`
 }
 
+// summaryJSON tells of the first client at its top, and of each in Clients.
 type summaryJSON struct {
-	DataDir   string     `json:"data_dir"`
-	Peers     string     `json:"peers"`
-	SOCKS5    string     `json:"socks5"`
-	Client    string     `json:"client"`
-	Lightning string     `json:"lightning"`
-	Network   string     `json:"network,omitempty"`
-	Sell      []sellJSON `json:"sell"`
-	Buy       []buyJSON  `json:"buy"`
-	Caps      capsJSON   `json:"caps"`
+	DataDir   string       `json:"data_dir"`
+	Peers     string       `json:"peers"`
+	SOCKS5    string       `json:"socks5"`
+	Client    string       `json:"client"`
+	Clients   []clientJSON `json:"clients"`
+	Lightning string       `json:"lightning"`
+	Network   string       `json:"network,omitempty"`
+	Sell      []sellJSON   `json:"sell"`
+	Buy       []buyJSON    `json:"buy"`
+	Caps      capsJSON     `json:"caps"`
+}
+
+type clientJSON struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Peers   string `json:"peers"`
+	SOCKS5  string `json:"socks5"`
+	API     string `json:"api,omitempty"`
 }
 
 type sellJSON struct {
@@ -79,10 +89,14 @@ func checkReport(path string, c *config.Config, problems config.Problems) checkJ
 }
 
 func summarize(c *config.Config) *summaryJSON {
+	first := c.PerClient()[0]
 	s := &summaryJSON{
-		DataDir: c.DataDir, Peers: c.Listen.Peers, SOCKS5: c.Listen.SOCKS5, Client: c.Client.Address, Lightning: c.Lightning.Address,
+		DataDir: c.DataDir, Peers: first.Listen.Peers, SOCKS5: first.Listen.SOCKS5, Client: first.Client.Address, Lightning: c.Lightning.Address,
 		Sell: []sellJSON{}, Buy: []buyJSON{},
 		Caps: capsJSON{int64(c.Buy.PerTorrent), int64(c.Buy.PerDay), int64(c.Buy.Total)},
+	}
+	for _, one := range c.PerClient() {
+		s.Clients = append(s.Clients, clientJSON{one.Client.Name, one.Client.Address, one.Listen.Peers, one.Listen.SOCKS5, one.Client.API.URL})
 	}
 	if c.Lightning.Enabled() {
 		s.Network = c.Lightning.Network

@@ -25,7 +25,7 @@ type sidecar struct {
 	books   *ledger.Ledger
 	node    *lnclient.Client // nil: no Lightning
 	desk    *pay.Desk
-	proxy   *proxy.Proxy
+	fronts  []*front // one for each client
 	admin   *admin.Server
 	started time.Time
 }
@@ -44,7 +44,7 @@ func newSidecar(ctx context.Context, cfg *config.Config, dir *dataDir, log *zap.
 	if err = s.openDesk(); err != nil {
 		return s, err
 	}
-	if s.proxy, err = proxy.New(proxyConfig(cfg, dir), proxy.Deps{Desk: s.desk, Log: log}); err != nil {
+	if err = s.openFronts(); err != nil {
 		return s, err
 	}
 	s.admin, err = admin.New(admin.Config{Socket: dir.file(admin.SocketName)}, s)
@@ -71,6 +71,7 @@ func (s *sidecar) openDesk() error {
 	return err
 }
 
+// proxyConfig is for one client: see config.PerClient.
 func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
 	dial := make([]proxy.Dial, 0, len(cfg.Client.Dial))
 	for _, d := range cfg.Client.Dial {
@@ -79,42 +80,60 @@ func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
 	return proxy.Config{
 		Peers: cfg.Listen.Peers, PublicPort: cfg.Listen.PublicPort,
 		SOCKS5: cfg.Listen.SOCKS5, SOCKS5User: cfg.Listen.SOCKS5User, SOCKS5Password: cfg.Listen.SOCKS5Password,
-		Client: cfg.Client.Address, Aliases: cfg.Client.Aliases, AliasFile: dir.file("aliases.json"), Dial: dial,
+		Client: cfg.Client.Address, Aliases: cfg.Client.Aliases, AliasFile: dir.file(aliasFile(cfg)), Dial: dial,
 		Connections: cfg.Limits.Connections, PerAddress: cfg.Limits.PerAddress, Handshakes: cfg.Limits.Handshakes,
 		HandshakeTimeout: cfg.Limits.HandshakeTimeout, DrainTimeout: cfg.Limits.DrainTimeout,
 	}
 }
 
-// Run works until ctx ends or a part fails. The proxy ends first: the desk stays up until the last session has said
+// Run works until ctx ends or a part fails. The proxies end first: the desk stays up until the last session has said
 // what it served, and until each payment under way is written down.
 func (s *sidecar) Run(ctx context.Context) error {
 	deskCtx, stopDesk := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDesk()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var wg sync.WaitGroup
-	errs := make(chan error, 3)
-	part := func(ctx context.Context, name string, run func(context.Context) error) {
+	var rest, fronts sync.WaitGroup
+	var failed failures
+	part := func(ctx context.Context, wg *sync.WaitGroup, name string, run func(context.Context) error) {
 		wg.Go(func() {
 			defer stop()
-			if err := run(ctx); err != nil {
-				errs <- fmt.Errorf("%s: %w", name, err)
-			}
+			failed.add(name, run(ctx))
 		})
 	}
-	part(deskCtx, "desk", s.desk.Run)
-	part(ctx, "status", s.admin.Run)
-	wg.Go(func() { s.watch(ctx) })
-	err := s.proxy.Run(ctx)
+	part(deskCtx, &rest, "desk", s.desk.Run)
+	part(ctx, &rest, "status", s.admin.Run)
+	rest.Go(func() { s.watch(ctx) })
+	for _, f := range s.fronts {
+		part(ctx, &fronts, "", f.run)
+	}
+	fronts.Wait()
 	stop()
 	stopDesk()
-	wg.Wait()
-	close(errs)
-	for e := range errs {
-		err = errors.Join(err, e)
-	}
-	return err
+	rest.Wait()
+	return failed.all()
 }
+
+// failures gathers what the parts end with.
+type failures struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+// add takes an error of a part, which may have no name. Nil is none.
+func (f *failures) add(name string, err error) {
+	if err == nil {
+		return
+	}
+	if name != "" {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs = append(f.errs, err)
+}
+
+func (f *failures) all() error { return errors.Join(f.errs...) }
 
 // Close releases what newSidecar opened. The data directory is the caller's.
 func (s *sidecar) Close() error {
