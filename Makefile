@@ -97,6 +97,10 @@ crash: lnd ## Kill paygates and nodes at every step of a payment: 200 times on t
 clients: ## Install the BitTorrent clients for demo and e2e, if apt and the rights for it are there
 	@test/install/clients.sh
 
+.PHONY: trixie
+trixie: ## Put Debian 13's clients, newer than this system's, into a directory outside the repository (root)
+	@test/install/trixie.sh
+
 .PHONY: lint
 lint: tools ## Formatting, vet, golangci-lint with the import table, staticcheck
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go' | xargs ls -d 2>/dev/null)); \

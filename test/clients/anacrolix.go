@@ -18,10 +18,6 @@ type anacrolix struct {
 	http *http.Client
 }
 
-func newAnacrolix(api string) *anacrolix {
-	return &anacrolix{api: api, http: &http.Client{Timeout: checkTimeout}}
-}
-
 func (a *anacrolix) command(spec Spec) (*exec.Cmd, error) {
 	cmd := exec.Command(spec.Program, "-api", a.api, "-listen", spec.Listen.String(), "-socks5", spec.SOCKS5,
 		"-upload", fmt.Sprint(int64(spec.Upload)), "-download", fmt.Sprint(int64(spec.Download)))

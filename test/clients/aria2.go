@@ -25,17 +25,13 @@ type aria2 struct {
 	gid map[units.InfoHash]string // its own name for each torrent
 }
 
-func newAria2(api string) *aria2 {
-	return &aria2{api: api, http: &http.Client{Timeout: callTimeout}, gid: make(map[units.InfoHash]string)}
-}
-
 func (a *aria2) command(spec Spec) (*exec.Cmd, error) {
 	path, err := program(spec, Aria2)
 	if err != nil {
 		return nil, err
 	}
-	if spec.SOCKS5 != "" {
-		return nil, errors.New("it cannot send peer connections through SOCKS5")
+	if spec.SOCKS5+spec.HTTP != "" {
+		return nil, errors.New("it cannot send peer connections through a proxy")
 	}
 	_, port, err := net.SplitHostPort(a.api)
 	if err != nil {

@@ -3,9 +3,13 @@ package clients
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 
 	"paygate/units"
 )
@@ -13,61 +17,98 @@ import (
 // Kind names a client program.
 type Kind string
 
-// The clients that can be driven.
+// The clients that can be driven. QBittorrent and Transmission are whatever this system has installed; those with a
+// number, and RTorrent, are the ones of Debian 13 that test/install/trixie.sh puts into a directory of their own.
 const (
-	QBittorrent  Kind = "qbittorrent"
-	Transmission Kind = "transmission"
-	Anacrolix    Kind = "anacrolix"
-	Aria2        Kind = "aria2"
+	QBittorrent   Kind = "qbittorrent"
+	QBittorrent5  Kind = "qbittorrent5"
+	Transmission  Kind = "transmission"
+	Transmission4 Kind = "transmission4"
+	RTorrent      Kind = "rtorrent"
+	Anacrolix     Kind = "anacrolix"
+	Aria2         Kind = "aria2"
 )
+
+// kinds says of each client what its executable is called and where it runs.
+var kinds = map[Kind]struct {
+	program string // as packages install it; empty: built from test/anacrolix
+	trixie  bool   // in the directory of Debian 13
+}{
+	QBittorrent:   {program: "qbittorrent-nox"},
+	QBittorrent5:  {program: "qbittorrent-nox", trixie: true},
+	Transmission:  {program: "transmission-daemon"},
+	Transmission4: {program: "transmission-daemon", trixie: true},
+	RTorrent:      {program: "rtorrent", trixie: true},
+	Aria2:         {program: "aria2c"},
+	Anacrolix:     {},
+}
 
 // Program returns the name of the client's executable as packages install it; Anacrolix has none, it is built from
 // test/anacrolix.
-func (k Kind) Program() string {
-	switch k {
-	case QBittorrent:
-		return "qbittorrent-nox"
-	case Transmission:
-		return "transmission-daemon"
-	case Aria2:
-		return "aria2c"
-	}
-	return ""
-}
+func (k Kind) Program() string { return kinds[k].program }
 
 // ParseKind reads the name of a client.
 func ParseKind(s string) (Kind, error) {
-	switch k := Kind(s); k {
-	case QBittorrent, Transmission, Anacrolix, Aria2:
-		return k, nil
+	if _, known := kinds[Kind(s)]; known {
+		return Kind(s), nil
 	}
-	return "", fmt.Errorf("%q is not a client: qbittorrent, transmission, anacrolix or aria2", s)
+	return "", fmt.Errorf("%q is not a client: %s", s, slices.Sorted(maps.Keys(kinds)))
 }
 
-// Installed reports whether the client's program can be run from the search path. Anacrolix always can, once built.
-func (k Kind) Installed() bool {
-	if k == Anacrolix {
-		return true
+// Installed reports whether the client's program can be run. Anacrolix always can, once built.
+func (k Kind) Installed() bool { return k.Missing() == "" }
+
+// Missing says why the client's program cannot be run; empty: it can.
+func (k Kind) Missing() string {
+	switch kind := kinds[k]; {
+	case kind.program == "":
+		return ""
+	case kind.trixie:
+		return trixieMissing()
+	default:
+		if _, err := exec.LookPath(kind.program); err != nil {
+			return kind.program + " is not installed"
+		}
+		return ""
 	}
-	_, err := exec.LookPath(k.Program())
-	return err == nil
 }
 
 // DialsOut reports whether the client opens connections to peers with loopback addresses. Transmission takes
 // 127.0.0.0/8 in a tracker's answer for an error and never does.
-func (k Kind) DialsOut() bool { return k != Transmission }
+func (k Kind) DialsOut() bool { return k != Transmission && k != Transmission4 }
 
 // TakesSOCKS5 reports whether the client can send its peer connections through a SOCKS5 proxy.
-func (k Kind) TakesSOCKS5() bool { return k == QBittorrent || k == Anacrolix }
+func (k Kind) TakesSOCKS5() bool { return k == QBittorrent || k == QBittorrent5 || k == Anacrolix }
+
+// TakesHTTP reports whether the client can send its peer connections through an HTTP proxy (CONNECT).
+func (k Kind) TakesHTTP() bool { return k == RTorrent }
+
+// Encryption is what a client is told to think of encrypted peer connections (MSE/PE).
+type Encryption string
+
+// What clients can be told. Not every one knows every nuance: Transmission never refuses an encrypted connection, and
+// with Prefer qBittorrent takes what comes and dials in plain.
+const (
+	Default Encryption = "" // whatever lets every other client in
+	Plain   Encryption = "plain"
+	Prefer  Encryption = "prefer"
+	Require Encryption = "require"
+)
 
 // Spec says how to run a client.
 type Spec struct {
-	Dir      string         // the client's own directory: settings, state, logs; made if missing
-	Listen   netip.AddrPort // where it listens for peers, a loopback address
-	SOCKS5   string         // proxy for its outgoing connections, host:port; empty: direct. qBittorrent then stops listening
-	Upload   units.Bytes    // limits in bytes per second; 0: none
-	Download units.Bytes
-	Program  string // executable; empty: the one on the search path. Anacrolix needs it
+	Dir        string         // the client's own directory: settings, state, logs; made if missing
+	Listen     netip.AddrPort // where it listens for peers; IPv4, or IPv6. Its connections leave from there
+	Everywhere bool           // listen on every address instead, with that port
+	SOCKS5     string         // proxy for its outgoing connections, host:port; empty: direct. qBittorrent then stops listening
+	HTTP       string         // HTTP proxy for its outgoing connections to peers, host:port
+	Tracker    string         // HTTP proxy for its announces alone, host:port
+	Encryption Encryption
+	Upload     units.Bytes // limits in bytes per second; 0: none
+	Download   units.Bytes
+	Program    string // executable; empty: the one on the search path. Anacrolix needs it
+	Namespace  string // network namespace to run in, a path as `ip netns` makes them; empty: the caller's
+	User       uint32 // user and group id to run as, if the caller is root; 0: the caller's
 }
 
 // Client is a running BitTorrent client. Its methods may be called from several goroutines, except for Kill, Restart
@@ -134,18 +175,22 @@ func newDriver(kind Kind, spec Spec) (driver, error) {
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", api)
+	caller := &http.Client{Timeout: callTimeout, Transport: &http.Transport{DialContext: dialer(spec.Namespace)}}
 	switch kind {
-	case QBittorrent:
-		return newQBittorrent(address), nil
-	case Transmission:
-		return newTransmission(address), nil
+	case QBittorrent, QBittorrent5:
+		return &qBittorrent{kind: kind, api: address, http: caller}, nil
+	case Transmission, Transmission4:
+		return &transmission{kind: kind, api: address, http: caller}, nil
+	case RTorrent:
+		return &rTorrent{socket: filepath.Join(spec.Dir, "rpc")}, nil
 	case Aria2:
-		return newAria2(address), nil
+		return &aria2{api: address, http: caller, gid: make(map[units.InfoHash]string)}, nil
 	case Anacrolix:
 		if spec.Program == "" {
 			return nil, fmt.Errorf("%s: no program given; build test/anacrolix", kind)
 		}
-		return newAnacrolix(address), nil
+		caller.Timeout = checkTimeout
+		return &anacrolix{api: address, http: caller}, nil
 	}
 	return nil, fmt.Errorf("%q is not a client", kind)
 }

@@ -21,16 +21,13 @@ import (
 
 // qBittorrent drives qbittorrent-nox through its WebUI API (v2, qBittorrent 4.1 and later).
 type qBittorrent struct {
+	kind Kind
 	api  string
 	http *http.Client
 }
 
-func newQBittorrent(api string) *qBittorrent {
-	return &qBittorrent{api: api, http: &http.Client{Timeout: callTimeout}}
-}
-
 func (q *qBittorrent) command(spec Spec) (*exec.Cmd, error) {
-	path, err := program(spec, QBittorrent)
+	path, err := program(spec, q.kind)
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +56,12 @@ func (q *qBittorrent) settings(spec Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	address := spec.Listen.Addr()
+	address := spec.Listen.Addr().String()
 	if spec.SOCKS5 != "" {
-		address = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // with another one it drops its own proxy connections
+		address = "127.0.0.1" // with another one it drops its own proxy connections
+	}
+	if spec.Everywhere {
+		address = ""
 	}
 	return fmt.Sprintf(`[LegalNotice]
 Accepted=true
@@ -73,7 +73,7 @@ Session\DHTEnabled=false
 Session\LSDEnabled=false
 Session\PeXEnabled=false
 Session\BTProtocol=TCP
-Session\Encryption=0
+Session\Encryption=%d
 Session\MultiConnectionsPerIp=false
 Session\MaxConnections=-1
 Session\MaxConnectionsPerTorrent=-1
@@ -101,9 +101,12 @@ WebUI\LocalHostAuth=false
 WebUI\HostHeaderValidation=false
 WebUI\CSRFProtection=false
 WebUI\UseUPnP=false
-`, spec.Listen.Port(), address, kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
+`, spec.Listen.Port(), address, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
 		spec.SOCKS5 != "", proxy, host, port), nil
 }
+
+// qbEncryption are qBittorrent's numbers: allow, which prefers, require and disable.
+var qbEncryption = map[Encryption]int{Default: 0, Plain: 2, Prefer: 0, Require: 1}
 
 // kib turns a limit into qBittorrent's and Transmission's unit.
 func kib(n units.Bytes) int64 { return int64(n / units.KiB) }
@@ -121,6 +124,8 @@ func qbProxy(socks5 string) (string, error) {
 Proxy\IP=%s
 Proxy\Port=@Variant(\0\0\0\x85\x%x\x%x)
 Proxy\OnlyForTorrents=false
+Proxy\Profiles\BitTorrent=true
+Proxy\HostnameLookupEnabled=false
 `, address.Addr(), address.Port()>>8, address.Port()&0xff), nil
 }
 

@@ -39,6 +39,9 @@ func (c *client) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("configure %s: %w", c.kind, err)
 	}
+	if err := place(cmd, c.kind, c.spec); err != nil {
+		return fmt.Errorf("place %s: %w", c.kind, err)
+	}
 	cmd.Dir = c.spec.Dir
 	cmd.Env = append(environment(c.spec.Dir), cmd.Env...)
 	c.proc, err = process.Start(cmd, c.spec.Dir+"/output.log")
@@ -149,10 +152,14 @@ func (c *client) Close() {
 	}
 }
 
-// program returns the executable to run: the one that the spec names, or the one on the search path.
+// program returns the executable to run: the one that the spec names, or the one on the search path. In Debian 13 the
+// path is searched there.
 func program(spec Spec, kind Kind) (string, error) {
-	if spec.Program != "" {
+	switch {
+	case spec.Program != "":
 		return spec.Program, nil
+	case kinds[kind].trixie:
+		return "/usr/bin/" + kind.Program(), nil
 	}
 	return exec.LookPath(kind.Program())
 }

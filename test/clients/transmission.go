@@ -20,6 +20,7 @@ import (
 
 // transmission drives transmission-daemon through its RPC.
 type transmission struct {
+	kind Kind
 	api  string
 	http *http.Client
 
@@ -27,12 +28,8 @@ type transmission struct {
 	session string // the RPC's guard against cross-site requests, asked for by status 409
 }
 
-func newTransmission(api string) *transmission {
-	return &transmission{api: api, http: &http.Client{Timeout: callTimeout}}
-}
-
 func (t *transmission) command(spec Spec) (*exec.Cmd, error) {
-	path, err := program(spec, Transmission)
+	path, err := program(spec, t.kind)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +40,11 @@ func (t *transmission) command(spec Spec) (*exec.Cmd, error) {
 	if err := os.WriteFile(filepath.Join(spec.Dir, "settings.json"), settings, 0o644); err != nil {
 		return nil, err
 	}
-	return exec.Command(path, "--foreground", "--config-dir", spec.Dir, "--log-info"), nil
+	cmd := exec.Command(path, "--foreground", "--config-dir", spec.Dir, "--log-info")
+	if spec.Tracker != "" { // its announces are libcurl's, which knows this variable and no other way
+		cmd.Env = []string{"http_proxy=http://" + spec.Tracker, "https_proxy=http://" + spec.Tracker}
+	}
+	return cmd, nil
 }
 
 func (t *transmission) settings(spec Spec) ([]byte, error) {
@@ -55,13 +56,15 @@ func (t *transmission) settings(spec Spec) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec.SOCKS5 != "" {
-		return nil, errors.New("it cannot send peer connections through SOCKS5")
+	if spec.SOCKS5+spec.HTTP != "" {
+		return nil, errors.New("it cannot send peer connections through a proxy")
 	}
+	v4, v6 := bindings(spec)
 	return json.MarshalIndent(map[string]any{
-		"bind-address-ipv4": spec.Listen.Addr().String(), "bind-address-ipv6": "::1",
+		"bind-address-ipv4": v4, "bind-address-ipv6": v6,
 		"peer-port": spec.Listen.Port(), "port-forwarding-enabled": false,
-		"utp-enabled": false, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "encryption": 0,
+		"utp-enabled": false, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false,
+		"encryption":  trEncryption[spec.Encryption],
 		"rpc-enabled": true, "rpc-bind-address": host, "rpc-port": rpcPort,
 		"rpc-authentication-required": false, "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
 		"download-dir": filepath.Join(spec.Dir, "downloads"), "incomplete-dir-enabled": false,
@@ -71,6 +74,21 @@ func (t *transmission) settings(spec Spec) ([]byte, error) {
 		"speed-limit-up-enabled": spec.Upload > 0, "speed-limit-up": kib(spec.Upload),
 		"speed-limit-down-enabled": spec.Download > 0, "speed-limit-down": kib(spec.Download),
 	}, "", "  ")
+}
+
+// trEncryption are Transmission's numbers: tolerated, preferred and required.
+var trEncryption = map[Encryption]int{Default: 0, Plain: 0, Prefer: 1, Require: 2}
+
+// bindings returns the addresses to listen on, one of each family.
+func bindings(spec Spec) (v4, v6 string) {
+	switch {
+	case spec.Everywhere:
+		return "0.0.0.0", "::"
+	case spec.Listen.Addr().Is6():
+		return "127.0.0.1", spec.Listen.Addr().String()
+	default:
+		return spec.Listen.Addr().String(), "::1"
+	}
 }
 
 func (t *transmission) ready(ctx context.Context) error {
