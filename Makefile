@@ -23,6 +23,8 @@ export SELLER BUYER SIZE SAMPLE RATE PRICE LATENCY LIGHTNING KEEP
 
 FUZZTIME ?= 20s
 E2E ?= .
+# Options of `make bench`: see `go run ./test/bench -h`.
+BENCH ?=
 # Scenarios that may run at once. They wait more than they work.
 PARALLEL ?= 3
 
@@ -131,9 +133,16 @@ fuzz: ## Fuzz every target for FUZZTIME
 	done
 
 .PHONY: bench
-bench: ## Benchmarks of the hot path, and the speed of a paid download
+bench: rivals ## Measure paygate beside haproxy, nginx, socat and plain relays: a table, and docs/performance.{json,svg}
+	@$(GO) run ./test/bench $(BENCH) -json docs/performance.json -svg docs/performance.svg
+
+.PHONY: microbench
+microbench: ## Go benchmarks of the hot path
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy/... ./pay ./policy ./ledger
-	@$(MAKE) e2e E2E='speed'
+
+.PHONY: rivals
+rivals:
+	@test/install/clients.sh haproxy socat nginx libnginx-mod-stream
 
 .PHONY: notices
 notices: ## Write THIRD_PARTY_NOTICES.md

@@ -12,12 +12,13 @@ declare -A program=([qbittorrent-nox]=qbittorrent-nox [transmission-daemon]=tran
 missing() {
 	local package
 	for package in "$@"; do
-		command -v "${program[$package]:-$package}" >/dev/null || echo "$package"
+		local name=${program[$package]:-$package}
+		[ -e "$name" ] || command -v "$name" >/dev/null || echo "$package"
 	done
 }
 
 install_packages() {
-	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}"
+	"${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${wanted[@]}"
 }
 
 # stop_services ends what the packages have started on their own: here clients are started only by the tests.

@@ -116,6 +116,9 @@ func (g *Gate) Status(ctx context.Context) (admin.Status, error) {
 	return admin.Fetch(ctx, filepath.Join(g.dir, "data", admin.SocketName))
 }
 
+// Process is the running paygate, for what the others here do not tell.
+func (g *Gate) Process() *process.Process { return g.proc }
+
 // RSS is the memory that the process occupies now.
 func (g *Gate) RSS() (units.Bytes, error) { return g.memory("VmRSS:") }
 
