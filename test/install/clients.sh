@@ -7,7 +7,8 @@
 set -u
 
 declare -A program=([qbittorrent-nox]=qbittorrent-nox [transmission-daemon]=transmission-daemon [aria2]=aria2c
-	[nftables]=nft [iproute2]=ip)
+	[nftables]=nft [iproute2]=ip
+	[libnginx-mod-stream]=/usr/lib/nginx/modules/ngx_stream_module.so)
 
 missing() {
 	local package
