@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"paygate/proxy/wire"
@@ -119,44 +118,4 @@ func (p *Proxy) serve(ctx context.Context, s *Session, start func() error, settl
 	p.mu.Lock()
 	delete(p.sessions, s.id)
 	p.mu.Unlock()
-}
-
-// tunnels are the connections through the SOCKS5 listener that are none of our business.
-type tunnels struct {
-	mu     sync.Mutex
-	open   map[*net.TCPConn]*net.TCPConn
-	closed bool
-}
-
-// run copies between the two until both have ended, and closes them.
-func (t *tunnels) run(a, b *net.TCPConn, copyBoth func() error) error {
-	t.mu.Lock()
-	if t.closed {
-		t.mu.Unlock()
-		return net.ErrClosed
-	}
-	t.open[a] = b
-	t.mu.Unlock()
-	err := copyBoth()
-	t.mu.Lock()
-	delete(t.open, a)
-	t.mu.Unlock()
-	return err
-}
-
-func (t *tunnels) any() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.open) > 0
-}
-
-// close ends all of them, and refuses new ones.
-func (t *tunnels) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	for a, b := range t.open {
-		a.Close()
-		b.Close()
-	}
 }

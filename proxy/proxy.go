@@ -34,6 +34,8 @@ type Config struct {
 	Handshakes       int           // inbound ones that have not ended their handshake; 0 = 512
 	HandshakeTimeout time.Duration // also for dialling and for SOCKS5; 0 = 10 s
 	DrainTimeout     time.Duration // how long Run waits for sessions once its context has ended; 0 = 10 s
+	Silence          time.Duration // how long a connection of the client may wait for the first word of either side; 0 = 2 min
+	TunnelIdle       time.Duration // how long one that is not BitTorrent may be silent on both sides; 0 = 15 min
 }
 
 // Dial names peers to which paygate connects the client without either asking for it.
@@ -66,6 +68,7 @@ type Proxy struct {
 	quiet   *rate.Limiter // of lines about refused connections
 	hushed  atomic.Int64  // lines not written
 	tunnels tunnels
+	unread  unread
 	wg      sync.WaitGroup
 
 	mu       sync.Mutex
@@ -82,6 +85,8 @@ func (c *Config) defaults() {
 	c.Handshakes = cmp.Or(c.Handshakes, 512)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
+	c.Silence = cmp.Or(c.Silence, 2*time.Minute)
+	c.TunnelIdle = cmp.Or(c.TunnelIdle, 15*time.Minute)
 }
 
 // New opens the listeners, so that their addresses are known, and reads the alias file. It starts nothing; connections

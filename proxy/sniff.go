@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -77,7 +78,7 @@ func classifyReply(b []byte) speech {
 // carry finds out what is spoken on a connection that the client opened through us, and serves it. stop ends the
 // watch that closes conn when ctx ends; a session is drained instead.
 func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func() bool) error {
-	first, greeted, err := eitherSpeaks(conn, remote)
+	first, greeted, err := eitherSpeaks(conn, remote, p.cfg.Silence)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func(
 	case kind == bitTorrent:
 		return p.carryBitTorrent(ctx, l)
 	case kind == plain, len(first) == 0: // which can only listen
-		return p.tunnels.run(conn, remote, func() error { return tunnel(conn, remote, nil, nil) })
+		return p.carryPlain(conn, remote, first)
 	}
 	return p.carryHidden(ctx, l, nil)
 }
@@ -119,30 +120,34 @@ func (p *Proxy) carryHidden(ctx context.Context, l legs, first []byte) error {
 // carryGreeted passes on what the remote says, and looks at what the client answers before passing that.
 func (p *Proxy) carryGreeted(conn, remote *net.TCPConn) error {
 	return p.tunnels.run(conn, remote, func() error {
+		q := p.newPassage()
 		back := make(chan error, 1)
-		go oneWay(conn, remote, nil, back)
+		go q.backwards(conn, remote, back)
 		if first, err := peek(conn, classifyReply); err == nil && classifyReply(first) == hidden && p.desk.MayCharge() {
 			conn.Close()
 			remote.Close()
 			<-back // it ends because of that
 			return errEncrypted
 		}
-		there := make(chan error, 1)
-		oneWay(remote, conn, nil, there)
-		return errors.Join(<-there, <-back)
+		return errors.Join(q.end(remote, conn, q.copy(remote, conn)), <-back)
 	})
 }
 
 // eitherSpeaks waits until the client or the remote says something or ends. It returns what the client has said, which stays
-// unread, or that the remote was first. A remote whose first bytes are a BitTorrent handshake does not count: its
+// unread, or that the remote was first. It is an error if neither says anything for silence. A remote whose first bytes are a BitTorrent handshake does not count: its
 // client must still name the torrent.
-func eitherSpeaks(client, remote *net.TCPConn) (first []byte, greeted bool, err error) {
+func eitherSpeaks(client, remote *net.TCPConn, silence time.Duration) (first []byte, greeted bool, err error) {
+	if err := client.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return nil, false, err
+	}
 	var watch sync.WaitGroup
+	spoke := false
 	watch.Go(func() {
 		said, err := peek(remote, classify)
 		if err == nil && len(said) > 0 && wire.LooksLikeBitTorrent(said) || errors.Is(err, errInterrupted) {
 			return
 		}
+		spoke = true
 		_ = client.SetReadDeadline(past)
 	})
 	first, err = peek(client, classify)
@@ -152,6 +157,9 @@ func eitherSpeaks(client, remote *net.TCPConn) (first []byte, greeted bool, err 
 		return nil, false, e
 	}
 	if errors.Is(err, errInterrupted) {
+		if !spoke {
+			return nil, false, fmt.Errorf("nothing said for %s: %w", silence, os.ErrDeadlineExceeded)
+		}
 		return nil, true, nil
 	}
 	return first, false, err

@@ -157,8 +157,8 @@ func TestSOCKS5PeerSession(t *testing.T) {
 func TestSOCKS5Plain(t *testing.T) {
 	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 	for name, words := range map[string][]string{ // > the remote says it; + the client does, and it is not passed yet
-		"http":             {"GET /announce?port=1 HTTP/1.1\r\n", ">200"},
-		"http in pieces":   {"+G", "ET / HTTP/1.1\r\n", ">200"},
+		"http":             {"GET /announce?port=1 HTTP/1.1\r\n\r\n", ">200"},
+		"http in pieces":   {"+G", "+ET / HTTP/1.1\r\n", "\r\n", ">200"},
 		"tls":              {hello, ">\x16\x03\x03"},
 		"tls in pieces":    {"+" + hello[:1], "+" + hello[1:3], hello[3:], ">x"},
 		"server speaks":    {">220 mail\r\n", "EHLO me\r\n", ">250 ok\r\n", "\xff\xff now anything"},
