@@ -33,7 +33,12 @@ func (s source) Ready(context.Context) error { return s.err }
 // serve runs a server on path until the returned function is called, which gives Run's error.
 func serve(t *testing.T, path string, src Source) func() error {
 	t.Helper()
-	s, err := New(Config{Socket: path}, src)
+	return serveWith(t, path, src, nil)
+}
+
+func serveWith(t *testing.T, path string, src Source, control Control) func() error {
+	t.Helper()
+	s, err := New(Config{Socket: path}, src, control)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +116,7 @@ func TestReadiness(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), SocketName)
 		stop := serve(t, path, source{err: tt.err})
-		if got := ask(t, path, "GET", "/readyz"); got != tt.code {
+		if got := askStatus(t, path, "GET", "/readyz"); got != tt.code {
 			t.Errorf("status %d, want %d", got, tt.code)
 		}
 		if line, ready, err := FetchReady(t.Context(), path); line != tt.line || ready != tt.ready || err != nil {
@@ -144,7 +149,7 @@ func TestOnlyReadingIsAnswered(t *testing.T) {
 		{"GET", "/", 404},
 		{"GET", "/status/x", 404},
 	} {
-		if got := ask(t, path, c.method, c.target); got != c.status {
+		if got := askStatus(t, path, c.method, c.target); got != c.status {
 			t.Errorf("%s %s: %d, want %d", c.method, c.target, got, c.status)
 		}
 	}
@@ -153,8 +158,8 @@ func TestOnlyReadingIsAnswered(t *testing.T) {
 	}
 }
 
-// ask sends a request and returns the status of the answer.
-func ask(t *testing.T, path, method, target string) int {
+// askStatus sends a request and returns the status of the answer.
+func askStatus(t *testing.T, path, method, target string) int {
 	t.Helper()
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
@@ -188,7 +193,7 @@ func TestFailingSourceIsTold(t *testing.T) {
 func TestSecondServerIsRefusedAndHarmless(t *testing.T) {
 	path := filepath.Join(t.TempDir(), SocketName)
 	stop := serve(t, path, source{st: filled()})
-	second, err := New(Config{Socket: path}, source{})
+	second, err := New(Config{Socket: path}, source{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +230,7 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{Socket: path}, source{})
+	s, err := New(Config{Socket: path}, source{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +263,7 @@ func TestSuccessorKeepsItsSocket(t *testing.T) {
 
 func TestSocketPathMustFit(t *testing.T) {
 	for n, ok := range map[int]bool{0: false, 1: true, maxPath: true, maxPath + 1: false} {
-		if _, err := New(Config{Socket: strings.Repeat("x", n)}, source{}); (err == nil) != ok {
+		if _, err := New(Config{Socket: strings.Repeat("x", n)}, source{}, nil); (err == nil) != ok {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}

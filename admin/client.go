@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -43,23 +42,15 @@ func FetchReady(ctx context.Context, socketPath string) (line string, ready bool
 }
 
 func get(ctx context.Context, socketPath, path string) (code int, body []byte, err error) {
-	tr := &http.Transport{
+	return ask(ctx, socketPath, http.MethodGet, path, nil)
+}
+
+func transport(socketPath string) *http.Transport {
+	return &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socketPath)
 		},
 	}
-	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://paygate"+path, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	res, err := tr.RoundTrip(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer res.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	return res.StatusCode, body, err
 }

@@ -18,19 +18,20 @@ type Config struct {
 	Socket string // path of the socket file; its directory must exist
 }
 
-// Server answers status questions on a unix socket.
+// Server answers status questions on a unix socket, and takes the owner's orders there.
 type Server struct {
-	socket string
-	source Source
-	ready  chan struct{}
+	socket  string
+	source  Source
+	control Control
+	ready   chan struct{}
 }
 
-// New checks the configuration. It opens nothing: Run does.
-func New(cfg Config, source Source) (*Server, error) {
+// New checks the configuration. It opens nothing: Run does. A nil Control takes no orders.
+func New(cfg Config, source Source, control Control) (*Server, error) {
 	if err := checkLength(cfg.Socket); err != nil {
 		return nil, err
 	}
-	return &Server{socket: cfg.Socket, source: source, ready: make(chan struct{})}, nil
+	return &Server{socket: cfg.Socket, source: source, control: control, ready: make(chan struct{})}, nil
 }
 
 // Ready is closed once the socket answers.
@@ -84,6 +85,7 @@ func (s *Server) handler() http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
+	s.obey(mux)
 	return mux
 }
 

@@ -23,6 +23,8 @@ const (
 	KindReceived = "received"            // Bytes came, Free of them uncharged, the others for Msat
 	KindWriteOff = "written off"         // Msat of our credit were given up
 	KindFound    = "found"               // Msat of credit were found that we had counted as used or given up
+	KindBlock    = "block"               // the owner has taken a torrent down
+	KindUnblock  = "unblock"             // and let it back
 )
 
 // record appends an entry; its ID and At are filled in here.

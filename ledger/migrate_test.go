@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,37 +11,40 @@ import (
 	"time"
 )
 
-// old makes a ledger of an earlier schema with some life in it, by the statements that made it then.
+// old makes a ledger of an earlier schema with some life in it, as the program of that time left it.
 func old(t *testing.T, path string, schema int) *wall {
 	t.Helper()
 	w := newWall()
 	ctx := context.Background()
+	text, err := os.ReadFile(fmt.Sprintf("testdata/schema-%d.sql", schema))
+	check(t, err)
 	l, err := Open(ctx, path, Options{Now: w.now, schema: schema})
 	check(t, err)
-	pay(t, l, w, 1, 1, 1, 5000)
-	_, _, err = l.Charge(ctx, Charge{Buyer: peer(1), InfoHash: torrent(1), Price: oneSatPerKiB, Bytes: 1500})
-	check(t, err)
-	for n, to := range []string{StateSent, StateSucceeded, StateFailed, StateUnknown} {
-		check(t, l.Reserve(ctx, intent(w, n, 2, 1, 3000, 50), wide))
-		check(t, turn(l, n, to))
-	}
-	check(t, l.Verify(ctx))
+	check(t, run(ctx, l.writer, string(text)))
 	check(t, l.Close())
 	return w
 }
 
 func TestOlderSchemaIsCopiedAndBroughtUpToDate(t *testing.T) {
+	for schema := 1; schema < schemaVersion; schema++ {
+		t.Run(fmt.Sprint(schema), func(t *testing.T) { testMigration(t, schema) })
+	}
+}
+
+func testMigration(t *testing.T, schema int) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ledger.db")
-	w := old(t, path, 1)
+	w := old(t, path, schema)
 	ctx := context.Background()
-	before := journalOf(t, path, 1)
+	before := journalOf(t, path, schema)
 
 	l := reopen(t, path, w)
 	check(t, l.Verify(ctx))
 	equal(t, "journal", strings.Join(journalLines(t, l), "\n"), strings.Join(before, "\n"))
 	w.t = w.t.Add(2 * time.Hour)
-	check(t, l.WriteOffPayment(ctx, payment(3), "only the new schema can"))
+	check(t, l.WriteOffPayment(ctx, payment(3), "only the second schema can"))
+	_, err := l.AddBlock(ctx, torrent(1), "only the third can")
+	check(t, err)
 	list, err := l.Journal(ctx, int64(len(before)), 10)
 	check(t, err)
 	equal(t, "the journal goes on", list[0].ID, int64(len(before)+1))
@@ -54,15 +58,16 @@ func TestOlderSchemaIsCopiedAndBroughtUpToDate(t *testing.T) {
 	check(t, l.Verify(ctx))
 	check(t, l.Close())
 
-	kept := path + ".schema-1.20260301T230000Z"
+	suffix := fmt.Sprintf(".schema-%d.20260301T230000Z", schema)
+	kept := path + suffix
 	info, err := os.Stat(kept)
 	check(t, err)
 	equal(t, "mode", info.Mode().Perm(), 0o600)
-	equal(t, "journal of the copy", strings.Join(journalOf(t, kept, 1), "\n"), strings.Join(before, "\n"))
+	equal(t, "journal of the copy", strings.Join(journalOf(t, kept, schema), "\n"), strings.Join(before, "\n"))
 
 	// Nothing is copied when there is nothing to change.
 	check(t, reopen(t, path, w).Close())
-	equal(t, "files", files(t, dir), "ledger.db ledger.db.schema-1.20260301T230000Z")
+	equal(t, "files", files(t, dir), "ledger.db ledger.db"+suffix)
 }
 
 // TestMigrationThatCannotBeCopiedChangesNothing has a file in the place of the copy.

@@ -95,6 +95,11 @@ var audits = []audit{
 			WHERE kind IN ('written off', 'found') GROUP BY 1, 2, 3`,
 		"SELECT seller, info_hash, day, msat FROM losses",
 	},
+	{
+		"blocks", `SELECT info_hash, note, at FROM (SELECT info_hash, note, at, kind, max(id) FROM journal
+			WHERE kind IN ('block', 'unblock') GROUP BY info_hash) WHERE kind = 'block'`,
+		"SELECT info_hash, reason, since FROM blocks",
+	},
 }
 
 // Verify computes every sum again from the journal, compares it with the tables, and checks that each tally costs

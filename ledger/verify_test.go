@@ -35,6 +35,8 @@ func lived(t *testing.T) *Ledger {
 	check(t, l.Reserve(ctx, intent(w, 3, 4, 1, 5000, 100), wide))
 	w.t = w.t.Add(2 * time.Hour)
 	check(t, turn(l, 3, StateWrittenOff))
+	_, err := l.AddBlock(ctx, torrent(2), "")
+	check(t, err)
 	check(t, l.Verify(ctx))
 	return l
 }
@@ -57,6 +59,7 @@ func TestVerifyFindsEveryTampering(t *testing.T) {
 		"spending":            {"UPDATE spent SET msat = 0", "UPDATE spent SET fees = 0", "DELETE FROM spent", "UPDATE spent SET day = day - 1"},
 		"receipts":            {"UPDATE receipts SET msat = 0", "UPDATE receipts SET free = 0"},
 		"losses":              {"UPDATE losses SET msat = 0", "DELETE FROM losses"},
+		"blocks":              {"UPDATE blocks SET since = 0", "UPDATE blocks SET reason = 'x'", "DELETE FROM blocks", "INSERT INTO blocks VALUES ('00', '', 1)"},
 	} {
 		for _, statement := range statements {
 			t.Run(statement, func(t *testing.T) {
@@ -144,6 +147,7 @@ func TestJournalExplainsALife(t *testing.T) {
 		{KindWriteOff, 500, 0},
 		{KindIntent, 5000, 5120},
 		{KindGivenUp, 5000, 5120},
+		{KindBlock, 0, 0},
 	})
 	none, err := l.Journal(ctx, 0, -1)
 	check(t, err)

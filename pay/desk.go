@@ -58,6 +58,7 @@ type Desk struct {
 	jobs     chan job
 	live     live
 	paper    paper
+	blocks   blocks
 	spend    sync.Mutex // from the look at what is at stake to the reservation
 
 	mu    sync.Mutex
@@ -95,6 +96,8 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 // Admit decides how a connection is treated. See proxy.Desk.
 func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 	switch {
+	case d.blocks.has(a.InfoHash):
+		return proxy.Denied
 	case d.rail == nil:
 		return proxy.Free
 	case d.selling.Sells(a.InfoHash):
@@ -110,8 +113,10 @@ func (d *Desk) buys(ih units.InfoHash) bool {
 	return ok && !price.Free() && d.caps.Torrent > 0 && d.caps.Day > 0 && d.caps.Total > 0
 }
 
-// MayCharge reports whether any rule could charge. See proxy.Desk.
-func (d *Desk) MayCharge() bool { return d.rail != nil && d.selling.MayCharge() }
+// MayCharge reports whether a hidden torrent could be one that is charged for or blocked. See proxy.Desk.
+func (d *Desk) MayCharge() bool {
+	return d.blocks.any() || d.rail != nil && d.selling.MayCharge()
+}
 
 // Open begins the conversation of one session. See proxy.Desk.
 func (d *Desk) Open(s *proxy.Session) proxy.Conversation { return d.open(s) }

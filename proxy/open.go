@@ -24,6 +24,9 @@ func (l legs) arrival() Arrival {
 
 // newSession makes a session of two connections and opens its conversation. Nothing is relayed yet.
 func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
+	if treatment == Denied {
+		return nil, errBlocked
+	}
 	s := &Session{
 		remote: l.remote, client: l.client, addr: l.addr, hash: l.hash, initiator: l.initiator, treatment: treatment,
 		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, log: p.log, up: make(chan struct{}),
@@ -111,8 +114,11 @@ func (p *Proxy) serve(ctx context.Context, s *Session, start func() error, settl
 	p.sessions[s.id] = s
 	closing := p.closing
 	p.mu.Unlock()
-	if closing {
+	switch {
+	case closing:
 		s.Close("shutdown")
+	case p.desk.Admit(s.arrival()) == Denied: // since it was let in
+		s.Close(blocked)
 	}
 	s.run(ctx, start, p.cfg.HandshakeTimeout, settled)
 	p.mu.Lock()

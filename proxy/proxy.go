@@ -266,6 +266,8 @@ func (t Treatment) String() string {
 		return "free"
 	case Watched:
 		return "watched"
+	case Denied:
+		return "denied"
 	}
 	return "gated"
 }

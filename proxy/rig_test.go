@@ -226,14 +226,22 @@ type fakeDesk struct {
 	convs  chan *fakeConv
 	credit int64
 	silent bool // conversations keep no events
+	denies atomic.Pointer[units.InfoHash]
+	opened func() // called by Open
 }
 
 func newDesk(t Treatment, credit int64) *fakeDesk {
 	return &fakeDesk{treat: t, convs: make(chan *fakeConv, 5000), credit: credit, charge: t == Gated}
 }
 
-func (d *fakeDesk) Admit(Arrival) Treatment { return d.treat }
-func (d *fakeDesk) MayCharge() bool                { return d.charge }
+func (d *fakeDesk) MayCharge() bool { return d.charge }
+
+func (d *fakeDesk) Admit(a Arrival) Treatment {
+	if denied := d.denies.Load(); denied != nil && *denied == a.InfoHash {
+		return Denied
+	}
+	return d.treat
+}
 
 func (d *fakeDesk) Open(s *Session) Conversation {
 	c := &fakeConv{s: s, silent: d.silent}
@@ -242,6 +250,9 @@ func (d *fakeDesk) Open(s *Session) Conversation {
 	}
 	c.credit.Store(d.credit)
 	d.convs <- c
+	if d.opened != nil {
+		d.opened()
+	}
 	return c
 }
 

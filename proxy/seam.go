@@ -24,13 +24,15 @@ const (
 	Watched
 	// Gated connections may be charged for: the Fast extension is cleared (BEP 6) and the valve stands closed at first.
 	Gated
+	// Denied connections are closed before the two sides hear of each other: the owner has blocked the torrent.
+	Denied
 )
 
 // Desk is the proxy's view of the people who talk about money. pay implements it; a nil Desk makes everything Free.
 type Desk interface {
 	// Admit decides about a new connection. It must not block.
 	Admit(Arrival) Treatment
-	// MayCharge reports whether any rule could charge for a torrent whose info-hash cannot be seen (encryption).
+	// MayCharge reports whether any rule could charge for, or deny, a torrent whose info-hash cannot be seen (encryption).
 	MayCharge() bool
 	// Open is called once per Watched or Gated session, before any message is relayed.
 	Open(*Session) Conversation

@@ -95,6 +95,7 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		newRunCommand(),
+		newBlockCommand(),
 		newCheckCommand(),
 		newDoctorCommand(),
 		newLndCommand(),
@@ -102,6 +103,7 @@ func newRootCommand() *cobra.Command {
 		newPaymentsCommand(),
 		newSandboxCommand(),
 		newStatusCommand(),
+		newUnblockCommand(),
 		newVersionCommand(),
 	)
 	checkArgs(root)

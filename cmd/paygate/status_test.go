@@ -89,7 +89,7 @@ func serveStatus(t *testing.T, dir string, st admin.Status) { serve(t, dir, fixe
 
 func serve(t *testing.T, dir string, source fixedSource) {
 	t.Helper()
-	srv, err := admin.New(admin.Config{Socket: filepath.Join(dir, admin.SocketName)}, source)
+	srv, err := admin.New(admin.Config{Socket: filepath.Join(dir, admin.SocketName)}, source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,10 +44,13 @@ func newSidecar(ctx context.Context, cfg *config.Config, dir *dataDir, log *zap.
 	if err = s.openDesk(); err != nil {
 		return s, err
 	}
+	if err = s.desk.RecallBlocks(ctx); err != nil {
+		return s, err
+	}
 	if err = s.openFronts(); err != nil {
 		return s, err
 	}
-	s.admin, err = admin.New(admin.Config{Socket: dir.file(admin.SocketName)}, s)
+	s.admin, err = admin.New(admin.Config{Socket: dir.file(admin.SocketName)}, s, s)
 	return s, err
 }
 

@@ -119,6 +119,16 @@ func (g *Gate) Status(ctx context.Context) (admin.Status, error) {
 // Process is the running paygate, for what the others here do not tell.
 func (g *Gate) Process() *process.Process { return g.proc }
 
+// Command runs a subcommand of the program with the gate's configuration, as its owner would, and returns what it prints.
+func (g *Gate) Command(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, g.program, append(args, "-c", g.ConfigFile())...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("paygate %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
 // RSS is the memory that the process occupies now.
 func (g *Gate) RSS() (units.Bytes, error) { return g.memory("VmRSS:") }
 

@@ -1,0 +1,68 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// control keeps what it was told, or refuses it.
+type control struct {
+	told []string
+	err  error
+}
+
+func (c *control) Block(_ context.Context, ih, reason string) (BlockReport, error) {
+	c.told = append(c.told, "block "+ih+" "+reason)
+	return BlockReport{Changed: []string{ih}, Closed: 3}, c.err
+}
+
+func (c *control) Unblock(_ context.Context, ih, reason string) (BlockReport, error) {
+	c.told = append(c.told, "unblock "+ih+" "+reason)
+	return BlockReport{Changed: []string{}}, c.err
+}
+
+func TestOrdersAreCarriedOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	c := &control{}
+	stop := serveWith(t, path, source{}, c)
+	r, err := Block(t.Context(), path, "aa", "why \"not\"")
+	if err != nil || r.Closed != 3 || len(r.Changed) != 1 || r.Changed[0] != "aa" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := Unblock(t.Context(), path, "bb", ""); err != nil || len(r.Changed) != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if got := strings.Join(c.told, "; "); got != `block aa why "not"; unblock bb ` {
+		t.Errorf("told %q", got)
+	}
+	c.err = errors.New("the disk is full")
+	var refused *Refused
+	if _, err := Block(t.Context(), path, "cc", ""); !errors.As(err, &refused) || refused.Why != "the disk is full" {
+		t.Errorf("%v", err)
+	}
+	for target, code := range map[string]int{"/block": 405, "/unblock": 405} {
+		if got := askStatus(t, path, "GET", target); got != code {
+			t.Errorf("GET %s: %d", target, got)
+		}
+	}
+	if got := askStatus(t, path, "POST", "/block"); got != 400 {
+		t.Errorf("an empty order: %d", got)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOrderTooLongIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	stop := serveWith(t, path, source{}, &control{})
+	if _, err := Block(t.Context(), path, "aa", strings.Repeat("x", maxOrder)); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("%v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,88 @@
+package pay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"paygate/ledger"
+	"paygate/units"
+)
+
+// blocks are the torrents that the owner has taken down. The ledger has them; this copy is what Admit asks.
+type blocks struct {
+	mu   sync.RWMutex
+	torn map[units.InfoHash]struct{}
+}
+
+func (b *blocks) has(ih units.InfoHash) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	_, ok := b.torn[ih]
+	return ok
+}
+
+func (b *blocks) any() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.torn) > 0
+}
+
+// RecallBlocks reads which torrents are blocked. Call it before the first Admit.
+func (d *Desk) RecallBlocks(ctx context.Context) error {
+	list, err := d.ledger.Blocks(ctx)
+	if err != nil {
+		return fmt.Errorf("read the blocked torrents: %w", err)
+	}
+	torn := make(map[units.InfoHash]struct{}, len(list))
+	for _, b := range list {
+		torn[b.InfoHash] = struct{}{}
+	}
+	d.blocks.mu.Lock()
+	d.blocks.torn = torn
+	d.blocks.mu.Unlock()
+	return nil
+}
+
+// Block takes a torrent down, under all its info-hashes, until Unblock: it is on disk when Block returns nil, and Admit
+// denies it from then on. Sessions that are open are the proxy's to close (proxy.CloseDenied). It returns the hashes
+// that were not blocked before.
+func (d *Desk) Block(ctx context.Context, hashes []units.InfoHash, reason string) (fresh []units.InfoHash, err error) {
+	return d.changeBlocks(ctx, hashes, func(ih units.InfoHash) (bool, error) {
+		ok, err := d.ledger.AddBlock(ctx, ih, reason)
+		if ok {
+			d.log.Warn("a torrent is blocked", zap.Stringer("info_hash", ih), zap.String("reason", reason))
+		}
+		return ok, err
+	})
+}
+
+// Unblock ends a Block. It returns the hashes that were blocked.
+func (d *Desk) Unblock(ctx context.Context, hashes []units.InfoHash, reason string) (lifted []units.InfoHash, err error) {
+	return d.changeBlocks(ctx, hashes, func(ih units.InfoHash) (bool, error) {
+		ok, err := d.ledger.RemoveBlock(ctx, ih, reason)
+		if ok {
+			d.log.Warn("a torrent is not blocked any more", zap.Stringer("info_hash", ih), zap.String("reason", reason))
+		}
+		return ok, err
+	})
+}
+
+func (d *Desk) changeBlocks(ctx context.Context, hashes []units.InfoHash, change func(units.InfoHash) (bool, error)) ([]units.InfoHash, error) {
+	var changed []units.InfoHash
+	for _, ih := range hashes {
+		ok, err := change(ih)
+		if err != nil {
+			return changed, err
+		}
+		if ok {
+			changed = append(changed, ih)
+		}
+	}
+	return changed, d.RecallBlocks(ctx)
+}
+
+// Blocks lists the torrents that are blocked.
+func (d *Desk) Blocks(ctx context.Context) ([]ledger.Block, error) { return d.ledger.Blocks(ctx) }

@@ -1,0 +1,64 @@
+package pay
+
+import (
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"paygate/config"
+	"paygate/proxy"
+	"paygate/units"
+)
+
+func TestBlockedTorrentIsDeniedAcrossRestarts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.sqlite")
+	l := openLedger(t, path)
+	open := func() *Desk {
+		d, err := New(Config{Sell: config.Sell{}}, Deps{Ledger: l, Keys: &Keys{}, Log: zap.NewNop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.RecallBlocks(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	ih, twin, other := units.InfoHash{1}, units.InfoHash{2}, units.InfoHash{3}
+	expect := func(d *Desk, want map[units.InfoHash]proxy.Treatment, hidden bool) {
+		t.Helper()
+		for h, w := range want {
+			if got := d.Admit(proxy.Arrival{InfoHash: h}); got != w {
+				t.Errorf("%x: %v, want %v", h[:1], got, w)
+			}
+		}
+		if got := d.MayCharge(); got != hidden {
+			t.Errorf("a hidden torrent may be denied: %t", got)
+		}
+	}
+	d := open()
+	expect(d, map[units.InfoHash]proxy.Treatment{ih: proxy.Free}, false)
+	fresh, err := d.Block(t.Context(), []units.InfoHash{ih, twin}, "takedown 12")
+	if err != nil || len(fresh) != 2 {
+		t.Fatalf("%v, %v", fresh, err)
+	}
+	down := map[units.InfoHash]proxy.Treatment{ih: proxy.Denied, twin: proxy.Denied, other: proxy.Free}
+	expect(d, down, true)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = openLedger(t, path)
+	defer l.Close()
+	d = open()
+	expect(d, down, true)
+	if fresh, err := d.Block(t.Context(), []units.InfoHash{ih}, "again"); err != nil || len(fresh) != 0 {
+		t.Errorf("%v, %v", fresh, err)
+	}
+	if lifted, err := d.Unblock(t.Context(), []units.InfoHash{ih, twin, other}, ""); err != nil || len(lifted) != 2 {
+		t.Errorf("%v, %v", lifted, err)
+	}
+	expect(d, map[units.InfoHash]proxy.Treatment{ih: proxy.Free, twin: proxy.Free}, false)
+	if err := l.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"testing"
+
+	"paygate/units"
+)
+
+func TestDeniedTorrentIsClosedAndNotLetInAgain(t *testing.T) {
+	for _, treatment := range []Treatment{Free, Watched, Gated} {
+		t.Run(treatment.String(), func(t *testing.T) {
+			desk := newDesk(treatment, 0)
+			desk.charge = false
+			r := newRig(t, desk, nil)
+			remote, client := r.inbound()
+			hash := testHash
+			desk.denies.Store(&units.InfoHash{1})
+			if n := r.proxy.CloseDenied(); n != 0 {
+				t.Errorf("%d sessions of another torrent were closed", n)
+			}
+			desk.denies.Store(&hash)
+			if n := r.proxy.CloseDenied(); n != 1 {
+				t.Errorf("%d sessions were closed", n)
+			}
+			remote.expectEnd()
+			client.expectEnd()
+			again := r.dial()
+			again.send(hand("remote", true, true))
+			again.expectEnd()
+			eventually(t, "no session left", func() bool { return len(r.proxy.Sessions()) == 0 })
+			for _, l := range r.log.FilterMessage("session ended").All() {
+				if l.ContextMap()["reason"] != blocked {
+					t.Errorf("logged %v", l.ContextMap())
+				}
+			}
+		})
+	}
+}
+
+func TestDeniedTorrentIsNotDialled(t *testing.T) {
+	desk := newDesk(Free, 0)
+	hash := testHash
+	desk.denies.Store(&hash)
+	r, far := dialRig(t, desk)
+	client := r.accept()
+	client.expectLen(48)
+	client.send(hand("client", true, true))
+	client.expectEnd()
+	if n := len(far.proxy.Sessions()); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+// TestSessionThatSlippedInIsClosed blocks a torrent between the decision to let a connection in and its start.
+func TestSessionThatSlippedInIsClosed(t *testing.T) {
+	desk := newDesk(Watched, 0)
+	r := newRig(t, desk, nil)
+	hash := testHash
+	desk.opened = func() { desk.denies.Store(&hash) }
+	remote := r.dial()
+	remote.send(hand("remote", true, true))
+	remote.expectEnd()
+}

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"paygate/test/clients"
+	"paygate/test/process"
+	"paygate/test/scenario"
+	"paygate/units"
+)
+
+// actions are what a rule or its owner can do to a transfer, one small case each.
+func actions() []proof {
+	return []proof{
+		{
+			name:   "action block",
+			proves: "paygate block closes the live connections of a torrent at once, free ones too, refuses new ones, also after a restart, and unblock lets it go on.",
+			run:    testBlock,
+		},
+	}
+}
+
+const (
+	actionSize = 24 * units.MiB
+	actionRate = 3 * units.MiB
+)
+
+// actors is a pair of the small client, which starts in no time.
+func actors(t *testing.T, site *scenario.Site, network *scenario.Network, rate units.Bytes, terms scenario.Terms) *scenario.Pair {
+	t.Helper()
+	need(t, clients.Anacrolix)
+	return newPair(t, site, network, "p", scenario.Plan{Seller: clients.Anacrolix, Buyer: clients.Anacrolix, Rate: rate, Terms: terms})
+}
+
+func testBlock(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	site := newSite(t, actionSize)
+	p := actors(t, site, nil, actionRate, scenario.Terms{})
+	if err := p.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AwaitBytes(ctx, 4*units.MiB); err != nil {
+		t.Fatal(err)
+	}
+	order(ctx, t, p.SellerGate, "connection closed", "block", site.Torrent.InfoHash.String(), "--reason", "notice 7")
+	stuck := stays(ctx, t, p, 3*time.Second)
+	if err := p.SellerGate.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	order(ctx, t, p.SellerGate, "notice 7", "block")
+	order(ctx, t, p.SellerGate, "was blocked already", "block", site.Torrent.InfoHash.String())
+	if err := p.SellerGate.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if again := stays(ctx, t, p, 3*time.Second); again != stuck {
+		t.Errorf("%d bytes came after a restart", again-stuck)
+	}
+	order(ctx, t, p.SellerGate, "not blocked any more", "unblock", site.Torrent.InfoHash.String())
+	guest, err := site.Launch(ctx, clients.Anacrolix, "guest", scenario.HostGuest, clients.Spec{}) // the first one rests from what has refused it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(guest.Close)
+	if err := site.Add(ctx, guest, "guest", site.Torrent, site.Dir+"/guest-download", p.SellsAt()); err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Poll(ctx, time.Second/10, func() error {
+		done, total, err := guest.Progress(ctx, site.Torrent.InfoHash)
+		if err == nil && done < total {
+			err = fmt.Errorf("%d of %d bytes", done, total)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("blocked at %d of %d bytes", stuck, site.Torrent.Size)
+}
+
+// order gives a command to a gate and wants its output to hold some words.
+func order(ctx context.Context, t *testing.T, g *scenario.Gate, words string, args ...string) {
+	t.Helper()
+	out, err := g.Command(ctx, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out, words) {
+		t.Errorf("paygate %s printed %q, which does not say %q", strings.Join(args, " "), out, words)
+	}
+}
+
+// stays wants the buyer to have no more at the end of a time than a moment after its beginning, and returns how much
+// that is. It still writes what it has got when the connection closes.
+func stays(ctx context.Context, t *testing.T, p *scenario.Pair, during time.Duration) units.Bytes {
+	t.Helper()
+	progress := func() units.Bytes {
+		n, err := p.Progress(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	wait(ctx, t, time.Second)
+	before := progress()
+	wait(ctx, t, during)
+	after := progress()
+	if after != before || after == p.Site.Torrent.Size {
+		t.Errorf("%d bytes, then %d of %d", before, after, p.Site.Torrent.Size)
+	}
+	return after
+}
+
+func wait(ctx context.Context, t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-ctx.Done():
+		t.Fatal(ctx.Err())
+	case <-time.After(d):
+	}
+}
