@@ -66,17 +66,27 @@ func (p *parser) required(group, why string, keys ...string) {
 
 func (p *parser) checkListen(c *Config) {
 	l := c.Listen
-	if l.Peers == "" && l.SOCKS5 == "" && len(c.Client.Dial) == 0 && !c.Client.Asked() && !p.isBroken("") && p.sound("listen", "client.dial", "client.api") {
+	if !l.any() && len(c.Client.Dial) == 0 && !c.Client.Asked() && !p.isBroken("") && p.sound("listen", "client.dial", "client.api") {
 		p.wrong("listen", "nothing to do: no connection can come in and none is dialled",
 			`set client.api.url to your client's web interface, listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", listen.socks5 or client.dial`)
 	}
 	if l.PublicPort != 0 && l.Peers == "" && p.sound("listen.peers") {
 		p.note("listen.public_port", "has no effect without listen.peers", "remove it or set listen.peers")
 	}
-	if conflict(l.Peers, l.SOCKS5) {
-		p.wrong("listen.socks5", "takes the same address as listen.peers", "choose another port")
-	}
+	p.checkOwnPorts(l)
 	p.checkSOCKS5(l)
+}
+
+// checkOwnPorts reports addresses that paygate would listen on twice.
+func (p *parser) checkOwnPorts(l Listen) {
+	own := l.addresses()
+	for i, a := range own {
+		for _, b := range own[:i] {
+			if conflict(a.address, b.address) {
+				p.wrong("listen."+a.path, "takes the same address as listen."+b.path, "choose another port")
+			}
+		}
+	}
 }
 
 func (p *parser) checkSOCKS5(l Listen) {
@@ -110,24 +120,37 @@ func conflict(a, b string) bool {
 
 func (p *parser) checkClient(c *Config) {
 	p.checkAPI(c.Client.API)
-	needed := c.Listen.Peers != "" || len(c.Client.Dial) > 0
+	needed := c.Listen.Peers != "" || c.Listen.TProxy != "" || len(c.Client.Dial) > 0
 	if needed && !c.Client.Asked() && p.sound("client.api") {
 		p.required("client", `tell where the client listens for peers, such as "127.0.0.1:6881"`, "address")
 	}
 	address := c.Client.Address
-	if ip, _ := hostIP(address); address != "" && ip.IsValid() && !ip.IsLoopback() {
+	if ip, _ := hostIP(address); address != "" && ip.IsValid() && !ip.IsLoopback() && c.Client.Source == "alias" {
 		p.note("client.address", "each peer reaches the client from a loopback address of its own, so the client must run on this machine",
-			"if it does, let it listen on 127.0.0.1")
+			"if it does, let it listen on 127.0.0.1; if it lives in a network namespace, set client.source to peer (docs/firewall.md)")
 	} else if address != "" && conflict(address, c.Listen.Peers) {
 		p.wrong("client.address", "is the address that paygate itself listens on (listen.peers)",
 			"let the client listen on 127.0.0.1 and give listen.peers the machine's own address, or choose another port")
 	}
+	p.checkSource(c.Client)
 	for i, d := range c.Client.Dial {
 		group := fmt.Sprintf("client.dial[%d]", i)
 		p.required(group, "name the torrent by its info-hash", "info_hash")
 		if len(d.Peers) == 0 && p.sound(group+".peers") && !p.isBroken(group) {
 			p.wrong(group+".peers", "names no peer", "list at least one host:port")
 		}
+	}
+}
+
+// checkSource looks at how the client is reached.
+func (p *parser) checkSource(c Client) {
+	if c.IPv6 == "" || !p.sound("client.address_ipv6") {
+		return
+	}
+	if ip, _ := hostIP(c.IPv6); !ip.Is6() {
+		p.wrong("client.address_ipv6", clip(c.IPv6)+" is not an IPv6 address and a port", `write it as "[fd00:98::2]:6881"`)
+	} else if c.Source != "peer" {
+		p.note("client.address_ipv6", "has no effect unless client.source is peer", "remove it, or set client.source to peer")
 	}
 }
 

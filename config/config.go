@@ -34,6 +34,8 @@ type Listen struct {
 	SOCKS5         string // for the client's outgoing peer connections
 	SOCKS5User     string
 	SOCKS5Password units.Secret
+	Redirect       string // for the client's outgoing connections that a firewall redirects
+	TProxy         string // for connections in both directions that TPROXY rules bring
 }
 
 // Front is one of several clients, with what paygate listens on for it.
@@ -46,6 +48,8 @@ type Front struct {
 type Client struct {
 	Name    string       // what reports call it; letters, digits, - and _. Required and unique among several, else may be ""
 	Address string       // where it listens for peers, host:port
+	IPv6    string       // the same for IPv6, beside an IPv4 Address; for Source "peer"
+	Source  string       // from where peers seem to come: alias (default), or peer: from their own addresses
 	Aliases netip.Prefix // loopback range from which each remote peer gets a source address of its own, /8 to /16; default 127.64.0.0/10
 	Dial    []Dial       // peers to which paygate opens both legs itself
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -50,7 +51,12 @@ type taken struct{ path, address string }
 
 // addresses are those that paygate listens on, by their keys under listen.
 func (l Listen) addresses() []taken {
-	return []taken{{"peers", l.Peers}, {"socks5", l.SOCKS5}}
+	return []taken{{"peers", l.Peers}, {"socks5", l.SOCKS5}, {"redirect", l.Redirect}, {"tproxy", l.TProxy}}
+}
+
+// any reports whether paygate listens at all.
+func (l Listen) any() bool {
+	return slices.ContainsFunc(l.addresses(), func(t taken) bool { return t.address != "" })
 }
 
 // checkApart reports names and addresses that two clients share.
@@ -65,7 +71,7 @@ func (p *parser) checkApart(c *Config) {
 			}
 			names[name] = strings.TrimSuffix(group, ".")
 		}
-		own := []taken{{group + "client.address", f.Client.Address}}
+		own := []taken{{group + "client.address", f.Client.Address}, {group + "client.address_ipv6", f.Client.IPv6}}
 		for _, l := range f.Listen.addresses() {
 			own = append(own, taken{group + "listen." + l.path, l.address})
 		}

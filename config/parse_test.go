@@ -60,7 +60,7 @@ func TestDefaults(t *testing.T) {
 		DataDir: home + "/.paygate",
 		Log:     Log{"info", "auto"},
 		Listen:  Listen{Peers: "192.0.2.1:6881"},
-		Client:  Client{Address: "127.0.0.1:6881", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
+		Client:  Client{Address: "127.0.0.1:6881", Source: "alias", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
 		Limits: Limits{
 			Connections: 2000, PerAddress: 16, Handshakes: 512, HandshakeTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
 			UnpaidPeers: 60, UnpaidSlots: 8,
@@ -98,9 +98,11 @@ func TestEveryValueIsRead(t *testing.T) {
 	c := mustParse(t, `
 data_dir: state
 log: {level: debug, format: json}
-listen: {peers: 192.0.2.1:6881, public_port: 51413, socks5: 127.0.0.1:1080, socks5_user: u, socks5_password: "p w"}
+listen: {peers: 192.0.2.1:6881, public_port: 51413, socks5: 127.0.0.1:1080, socks5_user: u, socks5_password: "p w", redirect: ":17000", tproxy: "[::]:17001"}
 client:
   address: 127.0.0.1:6882
+  address_ipv6: "[::1]:6882"
+  source: peer
   aliases: 127.80.0.9/16
   dial: [{info_hash: `+hashA+`, peers: ["192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"]}]
   name: films
@@ -142,9 +144,9 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 	c.Lightning.TLSCert, c.Lightning.Macaroon, c.Listen.SOCKS5Password, c.Client.API.Password = nil, "", "", ""
 	want := &Config{
 		DataDir: "dir/state", Log: Log{"debug", "json"},
-		Listen: Listen{Peers: "192.0.2.1:6881", PublicPort: 51413, SOCKS5: "127.0.0.1:1080", SOCKS5User: "u"},
+		Listen: Listen{Peers: "192.0.2.1:6881", PublicPort: 51413, SOCKS5: "127.0.0.1:1080", SOCKS5User: "u", Redirect: ":17000", TProxy: "[::]:17001"},
 		Client: Client{
-			Address: "127.0.0.1:6882", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
+			Address: "127.0.0.1:6882", IPv6: "[::1]:6882", Source: "peer", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
 			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}},
 			Name: "films", API: API{"https://box.example/qbt", "admin", ""}, Torrents: "dir/t", InfoHashes: []units.InfoHash{b},
 		},
@@ -156,12 +158,12 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 		Sell: Sell{
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
-				{"mine", 30, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
-				{"sell[1]", 31, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},
+				{"mine", 32, false, []units.InfoHash{a, b}, units.Price{Msat: 2000, Per: 256 * units.KiB}, units.MiB, "throttle", 10_000, "licensed", "always", 5000, 6000},
+				{"sell[1]", 33, true, nil, units.Price{}, 0, "sample", 64 * units.KiB, "", "complete", 10_000, 10_000_000},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{"b", 32, true, nil, units.Price{Msat: 1000, Per: units.MiB}}},
+			Rules:      []BuyRule{{"b", 34, true, nil, units.Price{Msat: 1000, Per: units.MiB}}},
 			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
 		},
 	}

@@ -39,6 +39,8 @@ func listenSchema(p *parser, l *Listen) []option {
 		{key: "socks5", set: ownAddress(&l.SOCKS5)},
 		{key: "socks5_user", set: text(&l.SOCKS5User, 255)},
 		{key: "socks5_password", secret: true, set: secretText(p, &l.SOCKS5Password, 255)},
+		{key: "redirect", set: ownAddress(&l.Redirect)},
+		{key: "tproxy", set: ownAddress(&l.TProxy)},
 	}
 }
 
@@ -53,6 +55,8 @@ func frontSchema(p *parser, f *Front) []option {
 func clientSchema(p *parser, c *Client) []option {
 	return []option{
 		{key: "address", set: farAddress(&c.Address)},
+		{key: "address_ipv6", set: farAddress(&c.IPv6)},
+		{key: "source", def: "alias", set: oneOf(&c.Source, "alias", "peer")},
 		{key: "aliases", def: "127.64.0.0/10", set: loopbackRange(&c.Aliases)},
 		{key: "dial", item: func(int, int) ([]option, func()) {
 			d := &Dial{}

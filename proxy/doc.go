@@ -1,5 +1,6 @@
 // Package proxy stands between one BitTorrent client and the swarm, on TCP. It owns the public listener, the SOCKS5
-// listener, the connections that paygate opens itself, the loopback aliases, the sessions and their relay loops.
+// listener, those for connections that a firewall brings, the connections that paygate opens itself, the loopback
+// aliases, the sessions and their relay loops.
 //
 // Every socket that it accepts or dials is closed by it, and every goroutine that it starts is waited for before Run
 // returns. It copies what the two peers say byte for byte. What it changes is listed in relay.go: handshake bits, the

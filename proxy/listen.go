@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -116,41 +115,6 @@ func (p *Proxy) serveHidden(ctx context.Context, l legs, first []byte, settled f
 	}
 	p.serve(ctx, s, func() error { return s.beginHidden(first) }, settled)
 	return nil
-}
-
-// dialClient connects to the client from the alias of a remote. Hang up with hangUp.
-func (p *Proxy) dialClient(ctx context.Context, remote netip.Addr) (*net.TCPConn, error) {
-	if p.client == nil {
-		return nil, errors.New("there is no client address")
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
-	defer cancel()
-	var d net.Dialer
-	if p.aliases != nil {
-		alias, err := p.aliases.take(remote)
-		if err != nil {
-			return nil, err
-		}
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(alias, 0))
-	}
-	conn, err := d.DialContext(ctx, "tcp", p.client.String())
-	if err != nil {
-		p.giveAlias(remote)
-		return nil, fmt.Errorf("connect to the client: %w", err)
-	}
-	return conn.(*net.TCPConn), nil
-}
-
-// hangUp ends what dialClient began.
-func (p *Proxy) hangUp(client *net.TCPConn, remote netip.Addr) {
-	client.Close()
-	p.giveAlias(remote)
-}
-
-func (p *Proxy) giveAlias(remote netip.Addr) {
-	if p.aliases != nil {
-		p.aliases.give(remote)
-	}
 }
 
 // refused writes one line about a connection that became no session, but not too many of them.

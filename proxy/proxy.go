@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,7 +26,11 @@ type Config struct {
 	SOCKS5           string        // address for the client's outgoing connections, host:port; "" = off
 	SOCKS5User       string        // with SOCKS5Password asked for when not empty (RFC 1929)
 	SOCKS5Password   units.Secret  // see SOCKS5User
-	Client           string        // where the client listens for peers, host:port; needed for Peers and Dial
+	Redirect         string        // address for the client's outgoing connections that netfilter redirects, host:port; "" = off
+	TProxy           string        // address for connections that TPROXY rules bring, both ways, host:port; "" = off
+	Client           string        // where the client listens for peers, host:port; needed for Peers, TProxy and Dial
+	ClientIPv6       string        // its IPv6 address beside an IPv4 one in Client, used with FromPeer; "" = none
+	FromPeer         bool          // connect to the client from the remote's own address; takes CAP_NET_ADMIN
 	Aliases          netip.Prefix  // IPv4 loopback range of source addresses towards the client; zero = 127.64.0.0/10
 	AliasFile        string        // where the aliases are remembered; "" = not across restarts
 	Dial             []Dial        // connections of which paygate opens both legs
@@ -59,8 +64,13 @@ type Proxy struct {
 	log     *zap.Logger
 	peers   *net.TCPListener
 	socks   *net.TCPListener
+	redir   *net.TCPListener
+	tproxy  *net.TCPListener
+	mark    func(string, string, syscall.RawConn) error // marks a socket to be dialled with; nil: nothing to do
+	own     ownDials
 	client  *net.TCPAddr
-	aliases *aliases // nil: the client is not on IPv4 loopback, and sees paygate's own address
+	client6 *net.TCPAddr // nil: none beside client
+	aliases *aliases     // nil: the client is not on IPv4 loopback, and sees paygate's own address
 	common  *Common
 	limits  *limits // common's
 	buffers *buffers
@@ -99,7 +109,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p := &Proxy{
 		cfg: cfg, desk: deps.Desk, log: deps.Log, common: deps.Common, limits: deps.Common.limits, buffers: newBuffers(), endings: newEndings(),
 		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
-		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}},
+		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}}, own: ownDials{from: map[netip.AddrPort]bool{}},
 	}
 	if p.log == nil {
 		p.log = zap.NewNop()
@@ -131,7 +141,7 @@ func (freeDesk) Open(*Session) Conversation { return nil }
 // findClient resolves the client's address, and opens the aliases if it can be reached from one.
 func (p *Proxy) findClient() error {
 	if p.cfg.Client == "" {
-		if p.cfg.Peers != "" || len(p.cfg.Dial) > 0 {
+		if p.cfg.Peers != "" || p.cfg.TProxy != "" || len(p.cfg.Dial) > 0 {
 			return errors.New("proxy: no client address to pass connections to")
 		}
 		return nil
@@ -141,6 +151,9 @@ func (p *Proxy) findClient() error {
 		return fmt.Errorf("client address: %w", err)
 	}
 	p.client = addr
+	if err := p.findPeerWay(); err != nil {
+		return err
+	}
 	ip := addr.AddrPort().Addr().Unmap()
 	if !ip.Is4() || !ip.IsLoopback() {
 		return nil
@@ -164,7 +177,7 @@ func (p *Proxy) listen() error {
 			return fmt.Errorf("listen for SOCKS5: %w", err)
 		}
 	}
-	return nil
+	return p.listenRedirected()
 }
 
 func listenTCP(addr string) (*net.TCPListener, error) {
@@ -178,7 +191,7 @@ func listenTCP(addr string) (*net.TCPListener, error) {
 // close closes the listeners and the alias file.
 func (p *Proxy) close() error {
 	var errs []error
-	for _, l := range []*net.TCPListener{p.peers, p.socks} {
+	for _, l := range []*net.TCPListener{p.peers, p.socks, p.redir, p.tproxy} {
 		if l != nil {
 			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
@@ -196,6 +209,12 @@ func (p *Proxy) PeersAddr() net.Addr { return addrOf(p.peers) }
 
 // SOCKS5Addr is the address of the SOCKS5 listener, nil if there is none.
 func (p *Proxy) SOCKS5Addr() net.Addr { return addrOf(p.socks) }
+
+// RedirectAddr is the address of the listener for redirected connections, nil if there is none.
+func (p *Proxy) RedirectAddr() net.Addr { return addrOf(p.redir) }
+
+// TProxyAddr is the address of the transparent listener, nil if there is none.
+func (p *Proxy) TProxyAddr() net.Addr { return addrOf(p.tproxy) }
 
 func addrOf(l *net.TCPListener) net.Addr {
 	if l == nil {
@@ -217,6 +236,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	if p.socks != nil {
 		p.wg.Go(func() { p.accept(ctx, p.socks, p.serveSOCKS5) })
+	}
+	if p.redir != nil {
+		p.wg.Go(func() { p.accept(ctx, p.redir, p.serveRedirected) })
+	}
+	if p.tproxy != nil {
+		p.wg.Go(func() { p.accept(ctx, p.tproxy, p.serveTransparent) })
 	}
 	p.dialAll(ctx)
 	<-ctx.Done()

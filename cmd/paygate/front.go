@@ -55,7 +55,8 @@ func (e *clientError) Unwrap() error { return e.err }
 // tell says on the log that the front stands.
 func (f *front) tell() {
 	f.log.Info("paygate stands in front of the client", zap.Stringer("peers", address{f.proxy.PeersAddr()}),
-		zap.Stringer("socks5", address{f.proxy.SOCKS5Addr()}), zap.String("address", f.cfg.Client.Address))
+		zap.Stringer("socks5", address{f.proxy.SOCKS5Addr()}), zap.Stringer("redirect", address{f.proxy.RedirectAddr()}),
+		zap.Stringer("tproxy", address{f.proxy.TProxyAddr()}), zap.String("address", f.cfg.Client.Address))
 }
 
 func (f *front) run(ctx context.Context) error {
