@@ -361,13 +361,14 @@ func (b *buyer) usable(now time.Time) bool {
 
 func (b *buyer) buy(ctx context.Context, now time.Time) {
 	d, ih := b.c.desk, b.c.link.InfoHash()
-	room, err := d.ledger.Left(ctx, ih, d.caps)
+	rules := d.rules()
+	room, err := d.ledger.Left(ctx, ih, rules.caps)
 	if err != nil {
 		b.c.log.Warn("the budget cannot be read, so nothing is bought", zap.Error(err))
 		return
 	}
 	want := b.want(room)
-	amt, yes, why := d.buying.Purchase(want)
+	amt, yes, why := rules.buying.Purchase(want)
 	if !yes {
 		if why != policy.WhyEnough {
 			b.explain(why)
@@ -398,7 +399,7 @@ func (b *buyer) want(room units.Msat) policy.Want {
 		T90:         d.payTimes.t90(defaultT90),
 		Last:        b.last, LastFailed: b.failed,
 		Price: b.terms.Price,
-		Min:   d.cfg.Buy.Min, Max: d.cfg.Buy.Max, Room: room,
+		Min:   d.rules().buy.Min, Max: d.rules().buy.Max, Room: room,
 		SellerMin: b.terms.Min, SellerMax: b.terms.Max,
 		Left: left,
 	}

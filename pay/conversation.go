@@ -86,11 +86,11 @@ func (d *Desk) open(link Link) *conversation {
 		log: d.log.With(zap.Uint64("session", link.ID()), zap.Stringer("info_hash", link.InfoHash())),
 	}
 	c.dict = c.advert.Encode()
-	if rule, ok := d.selling.Rule(link.InfoHash()); ok {
+	rules := d.rules()
+	if rule, ok := rules.selling.Rule(link.InfoHash()); ok {
 		c.seller = newSeller(c, rule)
 	}
-	if d.buys(link.InfoHash()) {
-		price, _ := d.buying.MaxPrice(link.InfoHash())
+	if price, ok := rules.buys(link.InfoHash()); ok {
 		c.buyer = newBuyer(c, price)
 	}
 	return c

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,7 +13,6 @@ import (
 	"paygate/config"
 	"paygate/fault"
 	"paygate/ledger"
-	"paygate/policy"
 	"paygate/proxy"
 	"paygate/proxy/wire"
 	"paygate/units"
@@ -39,14 +39,12 @@ type Deps struct {
 
 // Desk is where all conversations meet. See the package documentation.
 type Desk struct {
-	cfg     Config
-	ledger  *ledger.Ledger
-	rail    Rail
-	keys    *Keys
-	log     *zap.Logger
-	selling *policy.Selling
-	buying  *policy.Buying
-	caps    ledger.Caps
+	cfg    Config
+	ledger *ledger.Ledger
+	rail   Rail
+	keys   *Keys
+	log    *zap.Logger
+	ruling atomic.Pointer[rules]
 
 	node     node
 	leases   *leases
@@ -83,39 +81,41 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	}
 	d := &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log,
-		selling: policy.NewSelling(cfg.Sell), buying: policy.NewBuying(cfg.Buy),
-		caps:  ledger.Caps{Torrent: cfg.Buy.PerTorrent, Day: cfg.Buy.PerDay, Total: cfg.Buy.Total},
 		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}
+	d.ruling.Store(newRules(cfg.Sell, cfg.Buy))
 	d.node.grace.Store(int64(cfg.Sell.GraceBytes))
 	return d, nil
 }
 
 // Admit decides how a connection is treated. See proxy.Desk.
 func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
+	rules := d.rules()
 	switch {
 	case d.blocks.has(a.InfoHash):
 		return proxy.Denied
 	case d.rail == nil:
 		return proxy.Free
-	case d.selling.Sells(a.InfoHash):
+	case rules.selling.Sells(a.InfoHash):
 		return proxy.Gated
-	case d.buys(a.InfoHash):
+	}
+	if _, ok := rules.buys(a.InfoHash); ok {
 		return proxy.Watched
 	}
 	return proxy.Free
 }
 
-func (d *Desk) buys(ih units.InfoHash) bool {
-	price, ok := d.buying.MaxPrice(ih)
-	return ok && !price.Free() && d.caps.Torrent > 0 && d.caps.Day > 0 && d.caps.Total > 0
+// buys tells the most that is paid for a torrent, if there is any money for it.
+func (r *rules) buys(ih units.InfoHash) (units.Price, bool) {
+	price, ok := r.buying.MaxPrice(ih)
+	return price, ok && !price.Free() && r.caps.Torrent > 0 && r.caps.Day > 0 && r.caps.Total > 0
 }
 
 // MayCharge reports whether a hidden torrent could be one that is charged for or blocked. See proxy.Desk.
 func (d *Desk) MayCharge() bool {
-	return d.blocks.any() || d.rail != nil && d.selling.MayCharge()
+	return d.blocks.any() || d.rail != nil && d.rules().selling.MayCharge()
 }
 
 // Open begins the conversation of one session. See proxy.Desk.
@@ -156,7 +156,7 @@ func (d *Desk) Run(ctx context.Context) error {
 // earns reports whether money may come in: a rule sells, or one has sold before. A buyer's macaroon need not be able
 // to see invoices.
 func (d *Desk) earns(ctx context.Context) bool {
-	if d.selling.MayCharge() {
+	if d.rules().selling.MayCharge() {
 		return true
 	}
 	index, err := d.ledger.SettleIndex(ctx)

@@ -122,7 +122,7 @@ func TestNothingIsSentThatCannotBeNoted(t *testing.T) {
 			Hash: inv.Hash, Seller: units.PeerKey{1}, InfoHash: s.infoHash, Price: sell.Rules[0].Price,
 			Buys: 1, Msat: 10 * units.Sat, Request: inv.Request, Expires: inv.Expires,
 		}
-		if err := s.buyerL.Reserve(t.Context(), in, s.buyer.caps); err != nil {
+		if err := s.buyerL.Reserve(t.Context(), in, s.buyer.rules().caps); err != nil {
 			t.Fatal(err)
 		}
 		fillDisk(t)

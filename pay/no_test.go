@@ -28,7 +28,7 @@ func TestNoIsForTheSideThatItAnswers(t *testing.T) {
 			s := newSim(t, newBank(0), sell, buy)
 			defer s.sellerL.Close()
 			defer s.buyerL.Close()
-			s.seller.buying, s.seller.caps = s.buyer.buying, s.buyer.caps
+			s.seller.ruling.Store(newRules(s.seller.rules().sell, s.buyer.rules().buy))
 			c := s.seller.open(&simLink{s: s, remote: newPeerAddr})
 			c.spoken = true
 			c.seller.stock.buyer, c.seller.invoice = units.PeerKey{1}, &ledger.Invoice{}

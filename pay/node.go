@@ -88,7 +88,7 @@ func (d *Desk) askNode(ctx context.Context) error {
 	}
 	d.node.identity.Store(&id)
 	if !d.node.usable.Swap(true) {
-		d.node.grace.Store(int64(d.cfg.Sell.GraceBytes))
+		d.node.grace.Store(int64(d.rules().sell.GraceBytes))
 		d.wakeAll()
 	}
 	return nil
@@ -129,7 +129,7 @@ func (d *Desk) identity() (Identity, bool) {
 
 // indulge takes up to n bytes of what may be given away while the node is down.
 func (d *Desk) indulge(n int64) int64 {
-	if d.cfg.Sell.OnLightningDown != "serve" || d.node.usable.Load() {
+	if d.rules().sell.OnLightningDown != "serve" || d.node.usable.Load() {
 		return 0
 	}
 	for {

@@ -104,13 +104,14 @@ func (b *buyer) agree(now time.Time, ask openAsk, m wire.Invoice) (ledger.Intent
 // reserve journals the intent with its fee limit under the caps.
 func (b *buyer) reserve(ctx context.Context, intent *ledger.Intent) error {
 	d := b.c.desk
-	room, err := d.ledger.Left(ctx, intent.InfoHash, d.caps)
+	rules := d.rules()
+	room, err := d.ledger.Left(ctx, intent.InfoHash, rules.caps)
 	if err != nil {
 		return err
 	}
-	intent.FeeLimit = policy.FeeLimit(intent.Msat, d.cfg.Buy.FeeMax, d.cfg.Buy.FeePercent, room)
+	intent.FeeLimit = policy.FeeLimit(intent.Msat, rules.buy.FeeMax, rules.buy.FeePercent, room)
 	fault.Point(fault.ReserveBefore)
-	err = d.ledger.Reserve(ctx, *intent, d.caps)
+	err = d.ledger.Reserve(ctx, *intent, rules.caps)
 	fault.Point(fault.ReserveAfter)
 	if p := (*ledger.Problem)(nil); err == nil || errors.As(err, &p) {
 		d.wrote(err)
@@ -255,9 +256,10 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 	if err != nil {
 		return policy.Exposure{}, err
 	}
+	rules := d.rules()
 	e := policy.Exposure{
 		Proven: d.book.proven(b.seller), Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.last,
-		Max: d.cfg.Buy.Max, Least: d.cfg.Buy.Min, Cap: d.caps.Torrent, DayCap: d.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
+		Max: rules.buy.Max, Least: rules.buy.Min, Cap: rules.caps.Torrent, DayCap: rules.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
 		Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}
 	for _, p := range open {

@@ -142,7 +142,7 @@ func (s *stock) leaseSample(ctx context.Context) (grown bool) {
 	}
 	n, err := d.leases.takeSample(s.c, ih, s.subnet, func(held sampled) (units.Bytes, error) {
 		used, err := d.ledger.SampleUsed(ctx, ih, s.subnet)
-		return d.selling.SampleLeft(rule, policy.Used{
+		return d.rules().selling.SampleLeft(rule, policy.Used{
 			Subnet: used.Subnet + held.subnet, TorrentDay: used.TorrentDay + held.torrent, Day: used.Day + held.all,
 		}), err
 	})

@@ -37,7 +37,7 @@ func (d *Desk) Talks() map[uint64]Talk {
 
 // Pricing names the rule and the price under which a torrent is sold; both are empty when it is not.
 func (d *Desk) Pricing(ih units.InfoHash) (rule, price string) {
-	if r, ok := d.selling.Rule(ih); ok {
+	if r, ok := d.rules().selling.Rule(ih); ok {
 		return r.Name, r.Price.String()
 	}
 	return "", ""

@@ -29,7 +29,7 @@ func paidTransfer(t *testing.T, s *sim) ledger.Totals {
 	if buyer.Paid != seller.Received || buyer.Paid == 0 {
 		t.Errorf("paid %d msat, received %d", buyer.Paid, seller.Received)
 	}
-	rule := s.seller.cfg.Sell.Rules[0]
+	rule := s.seller.rules().sell.Rules[0]
 	if want := rule.Price.Charge(units.Bytes(s.size) - rule.Sample); seller.Earned != want {
 		t.Errorf("earned %d msat, want %d", seller.Earned, want)
 	}
