@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,15 +16,20 @@ const (
 	aliasQuarantine = 7 * 24 * time.Hour
 	// maxAliases bounds how many remotes are remembered.
 	maxAliases = 1 << 16
+	// perNetwork is how many aliases the addresses of one IPv6 /64 have at once, or one stranger could use up the range.
+	perNetwork = 8
 )
 
-// errNoAlias says that every address of the range is in use.
-var errNoAlias = errors.New("no loopback address is free")
+var (
+	// errNoAlias says that every address of the range is in use.
+	errNoAlias = errors.New("no loopback address is free")
+	// errNetworkFull says that perNetwork addresses of one IPv6 /64 are connected already.
+	errNetworkFull = errors.New("too many addresses of one IPv6 network")
+)
 
-// aliases gives each remote subscriber (an IPv4 address or an IPv6 /64, or one stranger could use up the range) a
-// loopback address of its own, from which paygate connects to the client: clients take connections from one address for
-// one peer. The same remote gets the same alias for as long as it is remembered,
-// across restarts if there is a file.
+// aliases gives each remote address a loopback address of its own, from which paygate connects to the client: clients
+// take connections from one address for one peer. The same remote gets the same alias for as long as it is remembered,
+// across restarts if there is a file. Of an IPv6 /64 only the perNetwork addresses that were used last are.
 type aliases struct {
 	prefix netip.Prefix
 	avoid  netip.Addr // the client's own
@@ -35,7 +41,9 @@ type aliases struct {
 	file   *os.File
 	remote map[netip.Addr]*list.Element
 	taken  map[netip.Addr]*list.Element
-	byAge  *list.List // of *lease, longest unused first
+	nets   map[netip.Addr][]*list.Element // the leases of each IPv6 /64
+	legs   map[netip.AddrPort]uint16      // connections to the client, see connected
+	byAge  *list.List                     // of *lease, longest unused first
 	next   netip.Addr
 	lap    time.Time // when next began to walk through the range
 	dirty  bool
@@ -50,12 +58,12 @@ type lease struct {
 
 // take returns the alias of a remote. Call give when the connection has ended.
 func (a *aliases) take(remote netip.Addr) (netip.Addr, error) {
-	remote = subscriber(remote)
+	remote = remote.Unmap().WithZone("")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e, ok := a.remote[remote]
 	if !ok {
-		alias, err := a.allocate()
+		alias, err := a.allocateFor(remote)
 		if err != nil {
 			return netip.Addr{}, err
 		}
@@ -72,7 +80,7 @@ func (a *aliases) take(remote netip.Addr) (netip.Addr, error) {
 func (a *aliases) give(remote netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if e, ok := a.remote[subscriber(remote)]; ok {
+	if e, ok := a.remote[remote.Unmap().WithZone("")]; ok {
 		e.Value.(*lease).refs--
 		a.touch(e)
 	}
@@ -87,6 +95,10 @@ func (a *aliases) touch(e *list.Element) {
 func (a *aliases) remember(l *lease) *list.Element {
 	e := a.byAge.PushBack(l)
 	a.remote[l.remote], a.taken[l.alias] = e, e
+	if l.remote.Is6() {
+		net := subscriber(l.remote)
+		a.nets[net] = append(a.nets[net], e)
+	}
 	return e
 }
 
@@ -94,6 +106,41 @@ func (a *aliases) forget(e *list.Element) {
 	l := a.byAge.Remove(e).(*lease)
 	delete(a.remote, l.remote)
 	delete(a.taken, l.alias)
+	if !l.remote.Is6() {
+		return
+	}
+	net := subscriber(l.remote)
+	if a.nets[net] = slices.DeleteFunc(a.nets[net], func(x *list.Element) bool { return x == e }); len(a.nets[net]) == 0 {
+		delete(a.nets, net)
+	}
+}
+
+// allocateFor finds an alias for a remote that has none: one of its own network if that has as many as it may.
+func (a *aliases) allocateFor(remote netip.Addr) (netip.Addr, error) {
+	if remote.Is4() {
+		return a.allocate()
+	}
+	net := a.nets[subscriber(remote)]
+	if len(net) < perNetwork {
+		return a.allocate()
+	}
+	oldest := idleOf(net)
+	if oldest == nil {
+		return netip.Addr{}, errNetworkFull
+	}
+	return a.reuse(oldest), nil
+}
+
+// idleOf is the lease that has been out of use for longest, nil if all are in use.
+func idleOf(leases []*list.Element) *list.Element {
+	var oldest *list.Element
+	for _, e := range leases {
+		l := e.Value.(*lease)
+		if l.refs == 0 && (oldest == nil || l.used.Before(oldest.Value.(*lease).used)) {
+			oldest = e
+		}
+	}
+	return oldest
 }
 
 // allocate finds an alias that nobody has: the one unused for longest if its quarantine is over, else the next of the

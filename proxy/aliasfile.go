@@ -23,6 +23,7 @@ func openAliases(prefix netip.Prefix, avoid netip.Addr, path string, now func() 
 	a := &aliases{
 		prefix: prefix, avoid: avoid, path: path, now: now, most: maxAliases,
 		remote: map[netip.Addr]*list.Element{}, taken: map[netip.Addr]*list.Element{}, byAge: list.New(),
+		nets: map[netip.Addr][]*list.Element{}, legs: map[netip.AddrPort]uint16{},
 		next: prefix.Addr().Next(), lap: now(),
 	}
 	if path == "" {
@@ -66,6 +67,9 @@ func (a *aliases) restore(l *lease) {
 			a.forget(e)
 		}
 	}
+	if net := a.nets[subscriber(l.remote)]; len(net) >= perNetwork {
+		a.forget(net[0])
+	}
 	a.remember(l)
 	if !l.alias.Less(a.next) {
 		a.next = l.alias.Next()
@@ -86,7 +90,7 @@ func parseLease(line string) (*lease, bool) {
 	if err1 != nil || err2 != nil || !l.Is4() {
 		return nil, false
 	}
-	return &lease{remote: subscriber(r), alias: l, used: time.Unix(used, 0)}, true
+	return &lease{remote: r.Unmap().WithZone(""), alias: l, used: time.Unix(used, 0)}, true
 }
 
 func (l *lease) write(w io.Writer) error {

@@ -58,6 +58,9 @@ func (p *Proxy) dialClient(ctx context.Context, remote netip.Addr) (*net.TCPConn
 		p.giveAlias(remote)
 		return nil, clientError(how, err)
 	}
+	if how == asAlias {
+		p.aliases.connected(addrPort(conn.LocalAddr()), 0)
+	}
 	return conn.(*net.TCPConn), nil
 }
 
@@ -75,6 +78,9 @@ func clientError(how approach, err error) error {
 // hangUp ends what dialClient began.
 func (p *Proxy) hangUp(client *net.TCPConn, remote netip.Addr) {
 	client.Close()
+	if p.aliases != nil {
+		p.aliases.ended(addrPort(client.LocalAddr()))
+	}
 	p.giveAlias(remote)
 }
 

@@ -34,7 +34,7 @@ func copyBlind(dst, src *net.TCPConn, counts ...*atomic.Int64) error {
 // mayGoBlind reports whether framing may end here. It may not while something waits to be injected; nor, towards the
 // client, while the remote may send what the client must not see.
 func (f *flow) mayGoBlind() (bool, error) {
-	if !f.s.released.Load() || f.stage != atFrames || f.dropping || !f.out && !f.s.remoteHarmless() {
+	if !f.s.released.Load() || f.stage != atFrames || f.dropping || f.s.chatty() || !f.out && !f.s.remoteHarmless() {
 		return false, nil
 	}
 	return f.dst.tryEnd()

@@ -4,7 +4,7 @@
 //
 // Every socket that it accepts or dials is closed by it, and every goroutine that it starts is waited for before Run
 // returns. It copies what the two peers say byte for byte. What it changes is listed in relay.go: handshake bits, the
-// client's extended handshakes, and the choke and interest messages of a gated session.
+// client's extended handshakes, addresses of other peers, and the choke and interest messages of a gated session.
 //
 // It never decides about money and never keeps any: it asks a Desk (see seam.go), and knows nothing of Lightning,
 // SQL or prices. It does not speak uTP or encrypted BitTorrent.

@@ -52,7 +52,7 @@ func (p *Proxy) wind(s *Session, watch map[*Session]*stillness, now time.Time, o
 		q.bytes, q.since = b, now
 	}
 	quiet := now.Sub(q.since) >= drainQuiet && s.Outstanding() == 0
-	if over || quiet || s.conv == nil {
+	if over || quiet || s.treatment == Free {
 		s.Close("shutdown")
 	}
 }

@@ -73,7 +73,8 @@ func (s *Session) seeHead(fromClient bool, h *wire.Head) {
 		s.remoteExtended.Store(h.Extended())
 		return
 	}
-	if !h.Extended() {
+	s.clientExtended.Store(h.Extended())
+	if !h.Extended() && s.treatment != Free {
 		s.mute.Store(true)
 		h.SetExtended()
 	}

@@ -15,6 +15,7 @@ func (s *Session) hearRemote(payload []byte) {
 	if err != nil {
 		return // the client will see for itself
 	}
+	s.hearOfPeers(h)
 	event := Event{Kind: RemoteHello, Dialects: make([]bool, len(s.adverts)), Dicts: make([][]byte, len(s.adverts))}
 	s.mu.Lock()
 	first := !s.heard
@@ -36,7 +37,7 @@ func (s *Session) hearRemote(payload []byte) {
 // remoteHarmless reports whether the remote can send nothing that the client must not see: our names mean nothing to
 // it, and the client speaks for itself.
 func (s *Session) remoteHarmless() bool {
-	if !s.remoteExtended.Load() {
+	if !s.remoteExtended.Load() || len(s.adverts) == 0 {
 		return true
 	}
 	s.mu.Lock()
@@ -53,6 +54,7 @@ func (s *Session) rewriteHello(f *flow, frame *wire.Frame) []byte {
 		return frame.Bytes
 	}
 	s.pickIDs(h)
+	s.clientNames.Store(hearNames(s.clientNames.Load(), h))
 	rewritten, err := wire.RewriteExtHandshake(nil, payload, s.rewrite())
 	if err != nil {
 		return frame.Bytes
@@ -127,10 +129,14 @@ func dialectOf(ids uint64, ext byte) (int, bool) {
 	return 0, false
 }
 
-// learn tells the remote's scanner which extended messages are for us, since those must come whole.
+// learn tells the scanner which extended messages must come whole: those for us, and those that name other peers.
 func (f *flow) learn() {
-	ids := f.s.ids.Load()
-	if f.out || ids == f.taught {
+	var ids uint64
+	if !f.out {
+		ids = f.s.ids.Load()
+	}
+	names := f.heardBy()
+	if ids == f.taught && names == f.names {
 		return
 	}
 	for i := range maxDialects {
@@ -138,12 +144,22 @@ func (f *flow) learn() {
 			f.scan.Stream(id)
 		}
 	}
+	if f.names != nil {
+		for _, c := range *f.names {
+			f.scan.Stream(c.id)
+		}
+	}
+	f.taught, f.names = ids, names
 	for i := range maxDialects {
 		if id := byte(ids >> (8 * i)); id != 0 {
 			f.scan.Whole(id)
 		}
 	}
-	f.taught = ids
+	if names != nil {
+		for _, c := range *names {
+			f.scan.WholeIfShort(c.id)
+		}
+	}
 }
 
 // settle reports what a flow owed, now that it has been written.

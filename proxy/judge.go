@@ -13,9 +13,12 @@ func (s *Session) judgeRemote(f *flow, frame *wire.Frame) (verdict, error) {
 		return pass, nil
 	case wire.ExtendedHandshake:
 		s.hearRemote(frame.Payload())
+		if s.quiet {
+			return apart, nil
+		}
 		return s.unlessMute(), nil
 	case wire.Extended:
-		return s.judgeExtended(frame), nil
+		return s.judgeExtended(f, frame), nil
 	}
 	if !f.past && frame.End {
 		f.past = true
@@ -48,11 +51,13 @@ func (s *Session) judgeGated(frame *wire.Frame) (verdict, error) {
 }
 
 // judgeExtended takes out what is meant for us. Nothing with an id of ours may ever reach the client.
-func (s *Session) judgeExtended(frame *wire.Frame) verdict {
+func (s *Session) judgeExtended(f *flow, frame *wire.Frame) verdict {
 	_, ours := s.dialect(frame.Ext)
 	switch {
+	case !ours && s.mute.Load():
+		return drop
 	case !ours:
-		return s.unlessMute()
+		return s.gossip(f, frame)
 	case frame.Start && frame.End:
 		return apart // so that the gate has heard of all pieces before it
 	}
@@ -69,8 +74,10 @@ func (s *Session) unlessMute() verdict {
 // judgeClient decides about a frame, or a fragment, from the client to the remote.
 func (s *Session) judgeClient(f *flow, frame *wire.Frame) (verdict, error) {
 	switch frame.Kind {
-	case wire.KeepAlive, wire.Extended, wire.Port, wire.Other:
+	case wire.KeepAlive, wire.Port, wire.Other:
 		return pass, nil
+	case wire.Extended:
+		return s.gossip(f, frame), nil
 	case wire.ExtendedHandshake:
 		return apart, nil
 	case wire.Bitfield:
@@ -148,8 +155,15 @@ func (s *Session) tellClient(k wire.Kind) {
 func (s *Session) apart(f *flow, frame *wire.Frame) ([]byte, error) {
 	switch frame.Kind {
 	case wire.ExtendedHandshake:
+		if !f.out {
+			return s.silence(frame), nil
+		}
 		return s.rewriteHello(f, frame), nil
 	case wire.Extended:
+		if said := f.instead; said != nil {
+			f.instead = nil
+			return said, nil
+		}
 		if dialect, ours := s.dialect(frame.Ext); ours {
 			s.conv.Message(dialect, frame.Payload())
 		}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"paygate/proxy/wire"
 )
 
 // isNoise reports whether err is what networks do all day: a peer that went away, or a connection that was closed
@@ -21,6 +23,12 @@ func isNoise(err error) bool {
 		}
 	}
 	return false
+}
+
+// isForeign reports whether a stream has turned out not to be BitTorrent as paygate knows it.
+func isForeign(err error) bool {
+	var length *wire.LengthError
+	return errors.As(err, &length) || errors.Is(err, wire.ErrNotBitTorrent)
 }
 
 // outOfFiles reports whether accepting failed for want of descriptors or kernel memory, which passes by itself.

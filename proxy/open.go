@@ -32,13 +32,16 @@ func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
 		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, log: p.log, up: make(chan struct{}),
 	}
 	s.id = p.common.last.Add(1)
-	if treatment == Free {
-		return s, nil
+	if treatment == Free && l.hash == (units.InfoHash{}) {
+		return s, nil // nothing of it can be read
 	}
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	s.converseBy(p.desk.Open(s))
+	if treatment != Free {
+		s.converseBy(p.desk.Open(s))
+	}
+	p.gossips(s)
 	return s, nil
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	ClientIPv6       string        // its IPv6 address beside an IPv4 one in Client, used with FromPeer; "" = none
 	FromPeer         bool          // connect to the client from the remote's own address; takes CAP_NET_ADMIN
 	Aliases          netip.Prefix  // IPv4 loopback range of source addresses towards the client; zero = 127.64.0.0/10
+	QuietPEX         bool          // clients behind aliases say nothing of other peers on Free torrents, so that those are copied blindly
 	AliasFile        string        // where the aliases are remembered; "" = not across restarts
 	Dial             []Dial        // connections of which paygate opens both legs
 	Connections      int           // connections at once, in all; 0 = 2000

@@ -34,9 +34,9 @@ const maxDone = 64
 // flow is one direction of a framed session: it reads one socket and gives what may pass to the sender of the other. One
 // goroutine runs it, and owns everything in it but read.
 //
-// What it changes: bits of the head; the client's extended handshakes; extended messages to ids of ours are taken out; and in
-// a gated session, what turnstile does to choke, interest, requests and cancels. All else passes byte for byte, and
-// frames that stand next to each other go out in one write.
+// What it changes: bits of the head; the client's extended handshakes; addresses of other peers (gossip.go); extended
+// messages to ids of ours are taken out; and in a gated session, what turnstile does to choke, interest, requests and
+// cancels. All else passes byte for byte, and frames that stand next to each other go out in one write.
 type flow struct {
 	s   *Session
 	src *net.TCPConn
@@ -57,14 +57,16 @@ type flow struct {
 	got    int
 	err    error
 
-	run    int  // where in the buffer the run begins that has not been written
-	cut    int  // first frame boundary of the run, see sender.relay
-	mid    bool // the last thing that passed did not end its frame
-	done   [maxDone]wire.Block
-	nDone  int
-	owed   debt   // what to report when the run has been written
-	past   bool   // the first message that is not an extended one has come
-	taught uint64 // our ids, as the scanner was told
+	run     int  // where in the buffer the run begins that has not been written
+	cut     int  // first frame boundary of the run, see sender.relay
+	mid     bool // the last thing that passed did not end its frame
+	done    [maxDone]wire.Block
+	nDone   int
+	owed    debt       // what to report when the run has been written
+	past    bool       // the first message that is not an extended one has come
+	taught  uint64     // our ids, as the scanner was told
+	names   *[]chatter // the receiver's ids of what names other peers, as the scanner was told
+	instead []byte     // what goes out in place of the frame that is judged
 
 	read atomic.Int64 // bytes that came
 }
@@ -85,6 +87,10 @@ func (f *flow) relayAll() error {
 			return err
 		}
 		n, err := f.step(f.buffer.b[:f.fill])
+		if err != nil && f.s.treatment == Free && !f.swallow && isForeign(err) {
+			f.stage = atFrames
+			return f.goBlind(f.buffer.b[n:f.fill], nil)
+		}
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,8 @@ type Arrival struct {
 type Treatment uint8
 
 const (
-	// Free connections are copied blindly; no message is looked at and no conversation is opened.
+	// Free connections are copied blindly once their extended handshakes are through, unless what their two sides tell of
+	// other peers has to be translated. No conversation is opened.
 	Free Treatment = iota
 	// Watched connections are framed, and our extension is offered, but nothing is withheld: this side may only buy.
 	Watched

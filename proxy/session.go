@@ -49,7 +49,16 @@ type Session struct {
 	toRemote,
 	toClient sender
 
-	mute           atomic.Bool   // the client lacks BEP 10
+	aliases     *aliases                  // nil: the client sees true addresses
+	self        netip.AddrPort            // where the remote reaches us
+	translates  bool                      // what the two say of other peers is looked at
+	quiet       bool                      // the client is kept from saying anything of them
+	listens     atomic.Uint32             // port on which the remote says it listens; 0 = unknown
+	remoteNames atomic.Pointer[[]chatter] // nil: no extended handshake yet
+	clientNames atomic.Pointer[[]chatter]
+
+	mute           atomic.Bool   // the client lacks BEP 10, and paygate speaks for it
+	clientExtended atomic.Bool   // the client has it
 	remoteExtended atomic.Bool   // the remote has it
 	released       atomic.Bool   //
 	ids            atomic.Uint64 // our extended ids, one byte for each dialect; 0 = none yet
@@ -193,7 +202,11 @@ func (s *Session) run(ctx context.Context, start func() error, handshake time.Du
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	s.spawn(func() { s.converse(ctx, handshake, settled) })
+	if s.treatment == Free {
+		settled()
+	} else {
+		s.spawn(func() { s.converse(ctx, handshake, settled) })
+	}
 	if err := start(); err != nil {
 		s.stop("connection lost", err)
 	}
@@ -252,7 +265,6 @@ func (s *Session) legEnded(f *flow, err error) {
 	if f.out {
 		side = "client"
 	}
-	var length *wire.LengthError
 	switch {
 	case errors.Is(err, io.EOF) && f.stage == atFrames:
 		s.note(side + " closed")
@@ -262,7 +274,7 @@ func (s *Session) legEnded(f *flow, err error) {
 		}
 	case errors.Is(err, io.EOF):
 		s.stop(side+" closed in the handshake", nil)
-	case errors.As(err, &length), errors.Is(err, wire.ErrNotBitTorrent):
+	case isForeign(err):
 		s.stop(side+" broke the protocol", err)
 	case isNoise(err):
 		s.stop("connection lost", nil)

@@ -93,9 +93,9 @@ func TestExtendedHandshakeIsRewritten(t *testing.T) {
 		t.Errorf("pg_pay = %d", id)
 	}
 	conv.await(t, Ready)
-	remote.send(ext(0, "d1:md6:pg_payi7ee6:pg_payd1:vi1e5:nonce1:xee"), ext(201, "hello"), ext(202, "tip"), ext(200, "pex"))
+	remote.send(ext(0, "d1:md6:pg_payi7ee6:pg_payd1:vi1e5:nonce1:xee"), ext(201, "hello"), ext(202, "tip"), ext(200, "d5:added0:e"))
 	client.expect(ext(0, "d1:md6:pg_payi7ee6:pg_payd1:vi1e5:nonce1:xee"))
-	client.expect(ext(200, "pex"))
+	client.expect(ext(200, "d5:added0:e"))
 	if m := <-conv.messages; m != "0hello" {
 		t.Errorf("message %q", m)
 	}

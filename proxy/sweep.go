@@ -63,7 +63,7 @@ func (s *Session) tend(now time.Time) {
 		switch idle := now.Sub(l.at); {
 		case to.busy.Load() && idle >= stalledAfter:
 			s.Close("stalled")
-		case idle >= keepaliveAfter:
+		case idle >= keepaliveAfter && s.treatment != Free:
 			to.keepalive(wire.FrameKeepAlive())
 		}
 	}
