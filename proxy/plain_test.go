@@ -109,7 +109,11 @@ func TestSilentTunnelsEnd(t *testing.T) {
 			say(client, server)
 			client.expectEnd()
 			server.expectEnd()
-			eventually(t, "its slot is free", func() bool { r.proxy.limits.mu.Lock(); defer r.proxy.limits.mu.Unlock(); return r.proxy.limits.all == 0 })
+			eventually(t, "its slot is free", func() bool {
+				r.proxy.limits.mu.Lock()
+				defer r.proxy.limits.mu.Unlock()
+				return r.proxy.limits.all == 0
+			})
 		})
 	}
 }

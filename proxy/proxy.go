@@ -41,6 +41,8 @@ type Config struct {
 	HandshakeTimeout time.Duration // also for dialling and for SOCKS5; 0 = 10 s
 	DrainTimeout     time.Duration // how long Run waits for sessions once its context has ended; 0 = 10 s
 	Silence          time.Duration // how long a connection of the client may wait for the first word of either side; 0 = 2 min
+	Associations     int           // SOCKS5 UDP relays at once; 0 = 64
+	AssociationIdle  time.Duration // how long one of them may pass nothing; 0 = 1 h
 	TunnelIdle       time.Duration // how long one that is not BitTorrent may be silent on both sides; 0 = 15 min
 }
 
@@ -79,8 +81,8 @@ type Proxy struct {
 	quiet   *rate.Limiter // of lines about refused connections
 	hushed  atomic.Int64  // lines not written
 	tunnels tunnels
-	unread  unread
-	wg      sync.WaitGroup
+	outlets
+	wg sync.WaitGroup
 
 	mu       sync.Mutex
 	sessions map[uint64]*Session
@@ -97,6 +99,8 @@ func (c *Config) defaults() {
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
 	c.Silence = cmp.Or(c.Silence, 2*time.Minute)
+	c.Associations = cmp.Or(c.Associations, 64)
+	c.AssociationIdle = cmp.Or(c.AssociationIdle, time.Hour)
 	c.TunnelIdle = cmp.Or(c.TunnelIdle, 15*time.Minute)
 }
 
@@ -110,7 +114,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p := &Proxy{
 		cfg: cfg, desk: deps.Desk, log: deps.Log, common: deps.Common, limits: deps.Common.limits, buffers: newBuffers(), endings: newEndings(),
 		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
-		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}}, own: ownDials{from: map[netip.AddrPort]bool{}},
+		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}}, outlets: newOutlets(cfg), own: ownDials{from: map[netip.AddrPort]bool{}},
 	}
 	if p.log == nil {
 		p.log = zap.NewNop()

@@ -22,6 +22,7 @@ const (
 	methodPassword = 2
 	methodNoneFits = 0xff
 	cmdConnect     = 1
+	cmdAssociate   = 3
 	addrIPv4       = 1
 	addrDomain     = 3
 	addrIPv6       = 4
@@ -58,7 +59,7 @@ func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
 	if err := conn.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err != nil {
 		return err
 	}
-	target, err := p.negotiate(conn)
+	command, target, err := p.negotiate(conn)
 	if err != nil {
 		return errors.Join(err, refuseSOCKS5(conn, err))
 	}
@@ -67,6 +68,9 @@ func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
 		return errors.Join(err, refuseSOCKS5(conn, err))
 	}
 	defer slot.free()
+	if command == cmdAssociate {
+		return p.associate(ctx, conn)
+	}
 	remote, err := p.dialRemote(ctx, target)
 	if err != nil {
 		return errors.Join(err, refuseSOCKS5(conn, err))
@@ -111,11 +115,11 @@ func dialReply(err error) byte {
 	return replyFailure
 }
 
-// negotiate takes the greeting, the password if one is wanted, and the request, and returns host:port.
-func (p *Proxy) negotiate(conn io.ReadWriter) (string, error) {
+// negotiate takes the greeting, the password if one is wanted, and the request, and returns its command and host:port.
+func (p *Proxy) negotiate(conn io.ReadWriter) (byte, string, error) {
 	methods, err := readGreeting(conn)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	method := byte(methodNone)
 	if p.cfg.SOCKS5User != "" {
@@ -123,14 +127,14 @@ func (p *Proxy) negotiate(conn io.ReadWriter) (string, error) {
 	}
 	if !contains(methods, method) {
 		_, err := conn.Write([]byte{socksVersion, methodNoneFits})
-		return "", errors.Join(errors.New("SOCKS5: no acceptable authentication method offered"), err)
+		return 0, "", errors.Join(errors.New("SOCKS5: no acceptable authentication method offered"), err)
 	}
 	if _, err := conn.Write([]byte{socksVersion, method}); err != nil {
-		return "", err
+		return 0, "", err
 	}
 	if method == methodPassword {
 		if err := p.checkPassword(conn); err != nil {
-			return "", err
+			return 0, "", err
 		}
 	}
 	return readRequest(conn)
@@ -188,27 +192,27 @@ func (p *Proxy) checkPassword(conn io.ReadWriter) error {
 	return nil
 }
 
-// readRequest returns the host:port of a CONNECT.
-func readRequest(r io.Reader) (string, error) {
+// readRequest returns the command, CONNECT or UDP ASSOCIATE, and its host:port.
+func readRequest(r io.Reader) (byte, string, error) {
 	b, err := readN(r, 4)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	if b[0] != socksVersion {
-		return "", fmt.Errorf("SOCKS5: the request has version %d", b[0])
+		return 0, "", fmt.Errorf("SOCKS5: the request has version %d", b[0])
 	}
 	host, err := readHost(r, b[3])
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	port, err := readN(r, 2)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
-	if b[1] != cmdConnect {
-		return "", &socksError{replyCommand, fmt.Errorf("command %d is not supported", b[1])}
+	if b[1] != cmdConnect && b[1] != cmdAssociate {
+		return 0, "", &socksError{replyCommand, fmt.Errorf("command %d is not supported", b[1])}
 	}
-	return net.JoinHostPort(host, strconv.Itoa(int(binary.BigEndian.Uint16(port)))), nil
+	return b[1], net.JoinHostPort(host, strconv.Itoa(int(binary.BigEndian.Uint16(port)))), nil
 }
 
 func readHost(r io.Reader, kind byte) (string, error) {

@@ -75,7 +75,7 @@ func TestSOCKS5Table(t *testing.T) {
 		"right password":       {"u", [][]byte{{5, 2, 0, 2}, pass("u", "secret"), refused}, append([]byte{5, 2, 1, 0}, fail(5)...)},
 		"old password version": {"u", [][]byte{{5, 1, 2}, {2, 0, 0}}, []byte{5, 2}},
 		"bind":                 {"", [][]byte{none, {5, 2, 0, 1, 127, 0, 0, 1, 0, 80}}, append([]byte{5, 0}, fail(7)...)},
-		"udp associate":        {"", [][]byte{none, {5, 3, 0, 1, 0, 0, 0, 0, 0, 0}}, append([]byte{5, 0}, fail(7)...)},
+		"command 4":            {"", [][]byte{none, {5, 4, 0, 1, 0, 0, 0, 0, 0, 0}}, append([]byte{5, 0}, fail(7)...)},
 		"address type":         {"", [][]byte{none, {5, 1, 0, 9}}, append([]byte{5, 0}, fail(8)...)},
 		"empty domain":         {"", [][]byte{none, {5, 1, 0, 3, 0}}, append([]byte{5, 0}, fail(1)...)},
 		"connection refused":   {"", [][]byte{none, refused}, append([]byte{5, 0}, fail(5)...)},
