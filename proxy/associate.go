@@ -72,7 +72,7 @@ func (p *Proxy) associate(ctx context.Context, conn *net.TCPConn) error {
 	default:
 		return errors.Join(errFull, refuseSOCKS5(conn, errFull))
 	}
-	a, err := p.newAssociation(conn)
+	a, err := p.newAssociation(ctx, conn)
 	if err != nil {
 		err = &socksError{replyFailure, err}
 		return errors.Join(err, refuseSOCKS5(conn, err))
@@ -86,19 +86,19 @@ func (p *Proxy) associate(ctx context.Context, conn *net.TCPConn) error {
 }
 
 // newAssociation opens its two sockets, the client's at the address where the client has reached us.
-func (p *Proxy) newAssociation(conn *net.TCPConn) (*association, error) {
+func (p *Proxy) newAssociation(ctx context.Context, conn *net.TCPConn) (*association, error) {
 	local := conn.LocalAddr().(*net.TCPAddr)
 	relay, err := net.ListenUDP("udp", &net.UDPAddr{IP: local.IP, Zone: local.Zone})
 	if err != nil {
 		return nil, err
 	}
-	world, err := net.ListenUDP("udp", nil)
+	world, err := (&net.ListenConfig{Control: p.mark}).ListenPacket(ctx, "udp", ":0")
 	if err != nil {
 		relay.Close()
 		return nil, err
 	}
 	a := &association{
-		p: p, relay: relay, world: world, owner: addrPort(conn.RemoteAddr()).Addr().WithZone(""),
+		p: p, relay: relay, world: world.(*net.UDPConn), owner: addrPort(conn.RemoteAddr()).Addr().WithZone(""),
 		names: make(chan unresolved, maxNames), known: map[string]resolved{},
 	}
 	a.passed()

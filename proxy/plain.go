@@ -45,8 +45,11 @@ func (q *passage) requests(dst, src *net.TCPConn, port uint16) error {
 	var out []byte
 	for {
 		head, err := peekHead(r)
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, errNotHTTP):
 			return q.rest(dst, src, r)
+		case err != nil:
+			return err
 		}
 		body, framed := bodyLen(head)
 		out, _, _ = announce.RewriteHead(out[:0], head, port)

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// idleLooks is how often in its idle time a passage looks whether anything has moved.
+const idleLooks = 4
+
 // tunnels are the connections through our listeners that are none of our business.
 type tunnels struct {
 	mu     sync.Mutex
@@ -111,12 +114,12 @@ func (q *passage) copy(dst, src *net.TCPConn) error {
 	}
 }
 
-// wait sets how long a read of src may take.
+// wait sets how long a read of src may take before we look at what the other direction does.
 func (q *passage) wait(src *net.TCPConn) error {
 	if q.ending.Load() {
 		return nil // it has its deadline
 	}
-	return src.SetReadDeadline(time.Now().Add(q.idle))
+	return src.SetReadDeadline(time.Now().Add(q.idle / idleLooks))
 }
 
 // patience forgives a read that timed out while the other direction has moved something, or while bytes came slowly.
