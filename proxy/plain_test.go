@@ -182,3 +182,13 @@ func clientHello(t *testing.T, name string) []byte {
 	}
 	return bytes.Join([][]byte{head, rest}, nil)
 }
+
+// TestUnclearFirstBytes has a client end after too few bytes to tell what it speaks.
+func TestUnclearFirstBytes(t *testing.T) {
+	r := newRig(t, newDesk(Gated, 0), nil)
+	client, server := r.through()
+	client.send([]byte("GE"))
+	server.silent()
+	client.CloseWrite()
+	server.expectEnd()
+}

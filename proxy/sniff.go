@@ -184,7 +184,7 @@ func peek(conn *net.TCPConn, how func([]byte) speech) ([]byte, error) {
 		switch {
 		case failed == syscall.EAGAIN || failed == syscall.EINTR:
 			return false
-		case failed != nil || n == 0 || n == last || how(b[:n]) != unclear:
+		case failed != nil || n == 0 || n == last && ended(int(fd)) || how(b[:n]) != unclear:
 			return true
 		}
 		last = n
