@@ -64,6 +64,13 @@ type Receipt struct {
 	Free     units.Bytes // the part of Bytes that is not charged: 0 ≤ Free ≤ Bytes
 }
 
+// Bought is one payment to a seller for a torrent.
+type Bought struct {
+	Price units.Price
+	Left  units.Msat  // of it, not yet received for
+	Bytes units.Bytes // of the torrent that were received, and charged, at this price ever
+}
+
 // Purse is our account with one seller, by our own count.
 type Purse struct {
 	Seller            units.PeerKey

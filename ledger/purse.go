@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"math"
 
@@ -121,4 +122,24 @@ func (l *Ledger) WrittenOff(ctx context.Context, ih units.InfoHash) (torrent, to
 			ih.String(), at.day).Scan(&torrent, &today)
 	})
 	return torrent, today, err
+}
+
+// Lots returns what we have paid a seller for a torrent and not yet received, the oldest first: what was bought at a
+// price is delivered at that price. It does not know of what was given up.
+func (l *Ledger) Lots(ctx context.Context, seller units.PeerKey, ih units.InfoHash) (list []Bought, err error) {
+	err = l.read(ctx, "read what was bought", func(ctx context.Context, q querier) error {
+		list, err = all(ctx, q, scanBought, `SELECT price_msat, price_per, min(msat, upto - charged), bytes FROM (
+			SELECT p.id, p.price_msat, p.price_per, p.msat, coalesce(r.msat, 0) AS charged, coalesce(r.bytes - r.free, 0) AS bytes,
+				sum(p.msat) OVER (PARTITION BY p.price_msat, p.price_per ORDER BY p.id) AS upto
+			FROM purchases p LEFT JOIN receipts r ON r.seller = p.seller AND r.info_hash = p.info_hash
+				AND r.price_msat = p.price_msat AND r.price_per = p.price_per
+			WHERE p.seller = ? AND p.info_hash = ? AND p.state = 'succeeded' AND p.purpose = 'bytes')
+			WHERE upto > charged ORDER BY id`, seller.String(), ih.String())
+		return err
+	})
+	return list, err
+}
+
+func scanBought(r *sql.Rows, b *Bought) error {
+	return r.Scan(&b.Price.Msat, &b.Price.Per, &b.Left, &b.Bytes)
 }

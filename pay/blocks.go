@@ -47,7 +47,7 @@ func (d *Desk) RecallBlocks(ctx context.Context) error {
 }
 
 // Block takes a torrent down, under all its info-hashes, until Unblock: it is on disk when Block returns nil, and Admit
-// denies it from then on. Sessions that are open are the proxy's to close (proxy.CloseDenied). It returns the hashes
+// denies it from then on. Sessions that are open are the proxy's to close (proxy.Review). It returns the hashes
 // that were not blocked before.
 func (d *Desk) Block(ctx context.Context, hashes []units.InfoHash, reason string) (fresh []units.InfoHash, err error) {
 	return d.changeBlocks(ctx, hashes, func(ih units.InfoHash) (bool, error) {

@@ -30,16 +30,19 @@ const (
 
 // buyer is our side of a connection on a torrent that a rule buys. It belongs to the conversation's goroutine.
 type buyer struct {
-	c   *conversation
-	max units.Price
+	c      *conversation
+	max    units.Price // what is paid at most; zero: nothing any more
+	agreed units.Price // the most that was ever agreed to on this connection
 
 	seller     units.PeerKey // zero until its hello was checked
 	node       units.NodeKey
 	introduced bool // we have said hello
 	terms      *wire.Terms
 	counted    int64       // of meter.received: written to the ledger
+	repriced   time.Time   // when the terms last named another price
 	freeLeft   units.Bytes // of the sample that the terms promised
 	purse      ledger.Purse
+	lots       []ledger.Bought // of the purse: bought for this torrent
 	speed      speed
 
 	ask      *openAsk
@@ -92,7 +95,9 @@ func (d *delivery) silent(now time.Time, received int64) bool {
 	return !d.paidAt.IsZero() && now.Sub(last) >= silentSeller
 }
 
-func newBuyer(c *conversation, maxPrice units.Price) *buyer { return &buyer{c: c, max: maxPrice} }
+func newBuyer(c *conversation, maxPrice units.Price) *buyer {
+	return &buyer{c: c, max: maxPrice, agreed: maxPrice}
+}
 
 // meetSeller checks who sells.
 func (b *buyer) meetSeller(ctx context.Context, h wire.Hello) error {
@@ -116,11 +121,16 @@ func (b *buyer) meetSeller(ctx context.Context, h wire.Hello) error {
 
 func (b *buyer) reload(ctx context.Context) error {
 	purse, err := b.c.desk.ledger.Purse(ctx, b.seller)
-	if err == nil {
-		b.purse = purse
-		b.c.desk.book.delivered(purse)
+	if err != nil {
+		return err
 	}
-	return err
+	lots, err := b.c.desk.ledger.Lots(ctx, b.seller, b.c.link.InfoHash())
+	if err != nil {
+		return err
+	}
+	b.purse, b.lots = purse, held(lots, purse.Balance)
+	b.c.desk.book.delivered(purse)
+	return nil
 }
 
 // hear takes a seller's message; without a valid hello before it, it is nothing.
@@ -130,7 +140,7 @@ func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, receive
 	}
 	switch m := m.(type) {
 	case wire.Terms:
-		b.heardTerms(ctx, m, received)
+		b.heardTerms(ctx, now, m, received)
 	case wire.Invoice:
 		b.heardInvoice(ctx, now, m)
 	case wire.State:
@@ -139,12 +149,15 @@ func (b *buyer) hear(ctx context.Context, now time.Time, m wire.Message, receive
 }
 
 // heardTerms learns the price. What came before the terms is not counted; what has come since is.
-func (b *buyer) heardTerms(ctx context.Context, m wire.Terms, received int64) {
+func (b *buyer) heardTerms(ctx context.Context, now time.Time, m wire.Terms, received int64) {
 	if b.terms == nil {
 		b.counted = received
 	}
 	if b.terms != nil {
 		b.count(ctx) // what came so far, at the price it was asked for
+		if m.Price != b.terms.Price {
+			b.ask, b.repriced = nil, now // an invoice for it would be at the price that holds no more
+		}
 	}
 	b.freeLeft = m.Free
 	b.terms = &m
@@ -254,20 +267,19 @@ func (b *buyer) count(ctx context.Context) {
 	b.counted += int64(n)
 	free := min(n, b.freeLeft)
 	b.freeLeft -= free
-	fault.Point(fault.ReceiveBefore)
-	price := b.terms.Price
-	if price.Compare(b.max) > 0 {
-		price = b.max // we never agreed to more, so we never owe more
-	}
-	err := b.c.desk.ledger.Receive(ctx, ledger.Receipt{
-		Seller: b.seller, InfoHash: b.c.link.InfoHash(), Price: price, Bytes: n, Free: free,
-	})
-	fault.Point(fault.ReceiveAfter)
-	b.c.desk.wrote(err)
-	if err != nil { // they count as pending until they can be written
-		b.counted -= int64(n)
-		b.freeLeft += free
-		return
+	for _, part := range b.priced(n - free) {
+		part.Seller, part.InfoHash, part.Free = b.seller, b.c.link.InfoHash(), free
+		part.Bytes += free
+		fault.Point(fault.ReceiveBefore)
+		err := b.c.desk.ledger.Receive(ctx, part)
+		fault.Point(fault.ReceiveAfter)
+		b.c.desk.wrote(err)
+		if err != nil { // they count as pending until they can be written
+			b.counted -= int64(n)
+			b.freeLeft += free
+			break
+		}
+		n, free = n-part.Bytes, 0
 	}
 	if err := b.reload(ctx); err != nil {
 		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
@@ -277,17 +289,24 @@ func (b *buyer) count(ctx context.Context) {
 // credit is how many bytes we may still have, by our own count.
 func (b *buyer) credit() units.Bytes {
 	pending := units.Bytes(b.c.received.Load() - b.counted)
-	bytes := b.freeLeft - pending
-	if b.purse.Balance >= 0 {
-		return bytes + b.terms.Price.Buys(b.purse.Balance)
+	bytes, rest := b.freeLeft-pending, b.purse.Balance
+	if rest < 0 {
+		return bytes - b.terms.Price.Buys(-rest)
 	}
-	return bytes - b.terms.Price.Buys(-b.purse.Balance)
+	for _, l := range b.lots {
+		bytes += deliverable(l)
+		rest -= l.Left
+	}
+	return bytes + b.terms.Price.Buys(max(0, rest))
 }
 
 // unused is our credit with the seller in msat, by our own count up to now.
 func (b *buyer) unused() units.Msat {
-	fresh := units.Bytes(b.c.received.Load()-b.counted) - b.freeLeft
-	return b.purse.Balance - b.terms.Price.Charge(fresh)
+	cost := units.Msat(0)
+	for _, part := range b.priced(units.Bytes(b.c.received.Load()-b.counted) - b.freeLeft) {
+		cost += part.Price.Charge(part.Bytes)
+	}
+	return b.purse.Balance - cost
 }
 
 // remind gives a seller that shows no credit the preimage, so that it asks its own node.

@@ -71,6 +71,7 @@ type conversation struct {
 	released bool      // nothing to do: the session is a blind copy
 	since    time.Time // the first sign of life, from which the legacy wait counts
 	flood    bucket
+	ruled    *rules // that it was decided by
 	seller   *seller
 	buyer    *buyer
 	shown    shown
@@ -87,6 +88,7 @@ func (d *Desk) open(link Link) *conversation {
 	}
 	c.dict = c.advert.Encode()
 	rules := d.rules()
+	c.ruled = rules
 	if rule, ok := rules.selling.Rule(link.InfoHash()); ok {
 		c.seller = newSeller(c, rule)
 	}
@@ -197,11 +199,11 @@ func (c *conversation) do(ctx context.Context, work func(context.Context) func()
 
 // step looks at everything that may have changed and acts on it.
 func (c *conversation) step(ctx context.Context, now time.Time) {
-	if c.released {
-		return
-	}
 	if why := c.gone.Load(); why != nil {
 		c.link.Close(*why)
+		return
+	}
+	if c.adopt(ctx); c.released {
 		return
 	}
 	f, messages := c.box.take()

@@ -39,7 +39,7 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	if err != nil {
 		b.ask = nil
 		b.notUntil = now.Add(maxFailPause)
-		if errors.Is(err, errAtStake) {
+		if errors.Is(err, errAtStake) || now.Sub(b.repriced) < repricing {
 			b.notUntil = now.Add(failPause)
 		}
 		b.c.say(wire.No{Code: wire.NoExpired, TTL: 0})
@@ -49,6 +49,9 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	b.ask, b.paying, b.noticed = nil, true, false
 	b.send(ctx, intent)
 }
+
+// repricing is for how long after a change of price an invoice at the old one may still come.
+const repricing = 30 * time.Second
 
 // errAtStake is why an invoice that is good is not paid now.
 var errAtStake = errors.New("too much is at stake by now")

@@ -73,7 +73,7 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 		}
 		return
 	}
-	if s.invoice != nil && s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt)) {
+	if s.invoice != nil && (s.invoice.Price != s.rule.Price || s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt))) {
 		s.abandon(ctx)
 	}
 	if s.invoice != nil && now.Before(s.invoice.Expires.Add(-2*time.Minute)) {
@@ -92,7 +92,7 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 	s.issuing = true
 	s.c.do(ctx, func(ctx context.Context) func() {
 		err := s.issue(ctx, &inv)
-		return func() { s.issued(inv, err) }
+		return func() { s.issued(ctx, inv, err) }
 	})
 }
 
@@ -132,8 +132,13 @@ func (s *seller) issue(ctx context.Context, inv *ledger.Invoice) error {
 	return err
 }
 
-func (s *seller) issued(inv ledger.Invoice, err error) {
+func (s *seller) issued(ctx context.Context, inv ledger.Invoice, err error) {
 	s.issuing = false
+	if err == nil && (s.ask == nil || inv.Price != s.rule.Price) { // the price has changed meanwhile
+		s.invoice = &inv
+		s.abandon(ctx)
+		return
+	}
 	if err != nil {
 		s.c.log.Warn("no invoice could be made", zap.Error(err))
 		s.decline(wire.NoBusy, retryTTL)

@@ -36,13 +36,14 @@ const (
 
 // seller is our side of a connection on a torrent that a rule sells. It belongs to the conversation's goroutine.
 type seller struct {
-	c       *conversation
-	rule    config.SellRule
-	stock   stock
-	decided bool // whether this connection is sold to at all is known
-	free    bool // it is not
-	greeted bool
-	sampled bool // the free sample has been leased
+	c          *conversation
+	rule       config.SellRule
+	stock      stock
+	decided    bool // whether this connection is sold to at all is known
+	free       bool // it is not
+	reciprocal bool // because our client has not completed the torrent: ordinary tit-for-tat
+	greeted    bool
+	sampled    bool // the free sample has been leased
 
 	mode      mode
 	unchoked  bool // by the client, when we last looked
@@ -106,7 +107,7 @@ func (s *seller) decide(ctx context.Context, now time.Time, f facts) bool {
 			return false
 		}
 		s.decided = true
-		if s.rule.When == "complete" && !f.whole {
+		if s.reciprocal = s.rule.When == "complete" && !f.whole; s.reciprocal {
 			s.giveFreely()
 		}
 	}

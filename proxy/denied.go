@@ -16,15 +16,31 @@ const blocked = "the torrent is blocked"
 // errBlocked says that a connection was closed because its torrent is denied.
 var errBlocked = errors.New(blocked)
 
-// CloseDenied ends every session whose torrent the Desk denies by now, and those whose torrent is hidden, since it may be
-// one of them. It returns how many.
-func (p *Proxy) CloseDenied() int {
-	n := 0
+// Review ends the sessions that the Desk would not let go on as they began: those that it denies by now, those that are
+// free and would be gated, which takes a new connection, and those whose torrent is hidden while it might be one of
+// them. It returns how many.
+func (p *Proxy) Review() (closed int) {
 	for _, s := range p.alive() {
-		if s.hash == (units.InfoHash{}) || p.desk.Admit(s.arrival()) == Denied {
-			s.Close(blocked)
-			n++
+		if reason := p.review(s); reason != "" {
+			s.Close(reason)
+			closed++
 		}
 	}
-	return n
+	return closed
+}
+
+func (p *Proxy) review(s *Session) (reason string) {
+	if s.hash == (units.InfoHash{}) {
+		if p.desk.MayCharge() {
+			return "the torrent is hidden, and might be charged for or blocked"
+		}
+		return ""
+	}
+	switch now := p.desk.Admit(s.arrival()); {
+	case now == Denied:
+		return blocked
+	case now == Gated && s.treatment == Free:
+		return "the torrent is for sale now"
+	}
+	return ""
 }

@@ -15,11 +15,11 @@ func TestDeniedTorrentIsClosedAndNotLetInAgain(t *testing.T) {
 			remote, client := r.inbound()
 			hash := testHash
 			desk.denies.Store(&units.InfoHash{1})
-			if n := r.proxy.CloseDenied(); n != 0 {
+			if n := r.proxy.Review(); n != 0 {
 				t.Errorf("%d sessions of another torrent were closed", n)
 			}
 			desk.denies.Store(&hash)
-			if n := r.proxy.CloseDenied(); n != 1 {
+			if n := r.proxy.Review(); n != 1 {
 				t.Errorf("%d sessions were closed", n)
 			}
 			remote.expectEnd()
@@ -60,4 +60,24 @@ func TestSessionThatSlippedInIsClosed(t *testing.T) {
 	remote := r.dial()
 	remote.send(hand("remote", true, true))
 	remote.expectEnd()
+}
+
+func TestReviewClosesWhatWouldBeGated(t *testing.T) {
+	for was, want := range map[Treatment]int{Free: 1, Watched: 0, Gated: 0} {
+		t.Run(was.String(), func(t *testing.T) {
+			desk := newDesk(was, 0)
+			r := newRig(t, desk, nil)
+			remote, _ := r.inbound()
+			if n := r.proxy.Review(); n != 0 {
+				t.Errorf("%d closed before anything changed", n)
+			}
+			desk.treat = Gated
+			if n := r.proxy.Review(); n != want {
+				t.Errorf("%d closed, want %d", n, want)
+			}
+			if want > 0 {
+				remote.expectEnd()
+			}
+		})
+	}
 }

@@ -44,3 +44,5 @@ CREATE TABLE blocks (
     reason    TEXT NOT NULL,
     since     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX purchases_by_seller ON purchases (seller, info_hash);

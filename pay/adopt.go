@@ -1,0 +1,85 @@
+package pay
+
+import (
+	"context"
+	"reflect"
+
+	"paygate/config"
+	"paygate/units"
+)
+
+// newTerms is why a session ends that rules which have changed would treat differently from its start.
+const newTerms = "the rules have changed"
+
+// adopt takes over rules that have changed since this conversation began or last looked.
+func (c *conversation) adopt(ctx context.Context) {
+	r := c.desk.rules()
+	if r == c.ruled {
+		return
+	}
+	c.ruled = r
+	ih := c.link.InfoHash()
+	rule, ok := r.selling.Rule(ih)
+	sells := ok && !rule.Price.Free()
+	if c.seller != nil {
+		c.seller.adopt(ctx, rule, sells)
+	} else if sells {
+		c.link.Close(newTerms) // only a new connection can be gated
+	}
+	if c.buyer != nil {
+		price, ok := r.buys(ih)
+		c.buyer.adopt(price, ok)
+	}
+}
+
+// adopt goes on under another rule, or under none: what was paid for keeps its price.
+func (s *seller) adopt(ctx context.Context, rule config.SellRule, sells bool) {
+	was := s.rule
+	was.Line, rule.Line = 0, 0
+	switch {
+	case !sells:
+		if !s.free {
+			s.giveFreely()
+		}
+		s.decided, s.rule = true, config.SellRule{}
+		return
+	case reflect.DeepEqual(was, rule):
+		return
+	case s.free:
+		if !s.reciprocal || rule.When != "complete" {
+			s.c.link.Close(newTerms)
+		}
+		return
+	}
+	s.stock.settle(ctx)
+	if rule.Price != s.rule.Price {
+		s.ask = nil // the buyer asks anew when it hears of it
+	}
+	s.rule = rule
+	if s.sampled {
+		s.stock.leaseSample(ctx)
+	}
+	s.stock.replace(throttled, nil)
+	if !s.greeted {
+		return
+	}
+	if !s.stock.buyer.IsZero() {
+		s.stock.leaseCredit(ctx)
+	}
+	s.c.say(s.terms())
+}
+
+// adopt goes on under another ceiling; false means that this torrent is not bought any more.
+func (b *buyer) adopt(ceiling units.Price, buys bool) {
+	if !buys {
+		ceiling = units.Price{}
+	}
+	b.max = ceiling
+	if ceiling.Compare(b.agreed) > 0 {
+		b.agreed = ceiling
+	}
+	b.why = ""
+	if b.terms != nil && b.terms.Price.Compare(b.max) > 0 {
+		b.ask = nil
+	}
+}

@@ -1,0 +1,178 @@
+package pay
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"paygate/config"
+	"paygate/ledger"
+	"paygate/units"
+)
+
+func perGiB(m units.Msat) units.Price { return units.Price{Msat: m, Per: units.GiB} }
+
+// TestPriceChangesInMidTransfer lets 50 sets of rules follow each other while bytes flow. What was bought keeps its
+// price, both sides count the same, and the transfer never stops.
+func TestPriceChangesInMidTransfer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(70*time.Millisecond), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.size = 256 << 20
+		s.start()
+		changed := make(chan struct{})
+		go func() {
+			defer close(changed)
+			for i := range 50 {
+				time.Sleep(400 * time.Millisecond)
+				next := sell
+				next.Rules = append([]config.SellRule(nil), sell.Rules...)
+				next.Rules[0].Price = perGiB(units.Msat(500+37*(i*7%13)) * units.Sat)
+				next.Rules[0].Line = i
+				s.seller.SetRules(next, config.Buy{})
+			}
+		}()
+		began := time.Now()
+		s.transfer(5 * time.Minute)
+		took := time.Since(began)
+		<-changed
+		time.Sleep(5 * time.Second)
+		s.close()
+		if s.got != s.size {
+			t.Fatalf("%d of %d bytes came", s.got, s.size)
+		}
+		seller, buyer := s.totals()
+		t.Logf("%d payments, %v; stalled %v of %v; seller owes %v, buyer holds %v", buyer.PaymentsOut, buyer.Paid, s.stalls, took, seller.CreditOwed, buyer.CreditHeld)
+		if buyer.Paid != seller.Received {
+			t.Errorf("paid %v, received %v", buyer.Paid, seller.Received)
+		}
+		if diff := seller.CreditOwed - buyer.CreditHeld; diff < -60 || diff > 60 { // each price is rounded once
+			t.Errorf("the books are %d msat apart", diff)
+		}
+		if s.lost() != 0 {
+			t.Errorf("%v counts as lost", s.lost())
+		}
+		if s.stalls > 2*time.Second {
+			t.Errorf("stalled for %v", s.stalls)
+		}
+	})
+}
+
+// TestPaidBytesKeepTheirPrice raises the price tenfold when a purchase has just been made.
+func TestPaidBytesKeepTheirPrice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		sell.Rules[0].Sample = 0
+		buy.PerDay = 11 * units.Sat // one purchase and its fee
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.rate = 1 << 20
+		s.start()
+		s.transfer(2 * time.Second)
+		dear := sell
+		dear.Rules = append([]config.SellRule(nil), sell.Rules...)
+		dear.Rules[0].Price = perGiB(10_000 * units.Sat)
+		s.seller.SetRules(dear, config.Buy{})
+		s.transfer(time.Minute)
+		s.close()
+		bought := sell.Rules[0].Price.Buys(10 * units.Sat)
+		if got := units.Bytes(s.got); got > bought || got < bought-block {
+			t.Errorf("%v came for a purchase of %v", got, bought)
+		}
+		seller, buyer := s.totals()
+		if diff := seller.CreditOwed - buyer.CreditHeld; diff < -1 || diff > 1 || s.lost() != 0 {
+			t.Errorf("seller owes %v, buyer holds %v, %v lost", seller.CreditOwed, buyer.CreditHeld, s.lost())
+		}
+	})
+}
+
+func TestCapsChangeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.start()
+		s.transfer(time.Second)
+		paid := func() units.Msat { _, b := s.totals(); return b.Paid }
+		buy.PerDay = paid()
+		s.buyer.SetRules(config.Sell{}, buy)
+		was := paid()
+		s.transfer(time.Minute)
+		if now := paid(); now != was {
+			t.Errorf("%v was paid above the new cap", now-was)
+		}
+		buy.PerDay = 5000 * units.Sat
+		s.buyer.SetRules(config.Sell{}, buy)
+		s.transfer(time.Minute)
+		s.close()
+		if s.got != s.size {
+			t.Errorf("%d of %d bytes came", s.got, s.size)
+		}
+	})
+}
+
+// TestTorrentBecomesFreeAndIsSoldAgain ends the sale of what is being sold, and begins it again.
+func TestTorrentBecomesFreeAndIsSoldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.start()
+		s.transfer(2 * time.Second)
+		s.seller.SetRules(config.Sell{}, config.Buy{})
+		time.Sleep(2 * time.Second)
+		if _, released, closed := s.sl.state(); !released || closed != "" {
+			t.Errorf("released %t, closed %q", released, closed)
+		}
+		before, _ := s.totals()
+		for range 1000 {
+			if !s.sc.Request(block) {
+				t.Fatal("a free torrent is refused")
+			}
+			s.sc.Moved(block, true, true)
+		}
+		time.Sleep(2 * time.Second)
+		if after, _ := s.totals(); after.Earned != before.Earned || after.SoldBytes != before.SoldBytes {
+			t.Errorf("%v charged for a free torrent", after.Earned-before.Earned)
+		}
+		s.seller.SetRules(sell, config.Buy{})
+		time.Sleep(time.Second)
+		if _, _, closed := s.sl.state(); closed != newTerms {
+			t.Errorf("closed %q", closed)
+		}
+		s.close()
+	})
+}
+
+func TestBuyerThatStopsBuyingKeepsItsBooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.start()
+		s.transfer(2 * time.Second)
+		buy.Rules = nil
+		s.buyer.SetRules(config.Sell{}, buy)
+		var was ledger.Totals
+		_, was = s.totals()
+		s.transfer(time.Minute)
+		s.close()
+		seller, buyer := s.totals()
+		if buyer.Paid != was.Paid {
+			t.Errorf("%v more was paid", buyer.Paid-was.Paid)
+		}
+		if diff := seller.CreditOwed - buyer.CreditHeld; diff < -1 || diff > 1 || s.lost() != 0 {
+			t.Errorf("seller owes %v, buyer holds %v, %v lost", seller.CreditOwed, buyer.CreditHeld, s.lost())
+		}
+		if err := s.buyerL.Verify(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
