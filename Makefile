@@ -136,6 +136,11 @@ fuzz: ## Fuzz every target for FUZZTIME
 bench: rivals ## Measure paygate beside haproxy, nginx, socat and plain relays: a table, and docs/performance.{json,svg}
 	@$(GO) run ./test/bench $(BENCH) -json docs/performance.json -svg docs/performance.svg
 
+.PHONY: profile
+profile: ## CPU and heap profiles of paygate under the benchmark, into .cache/profile
+	@$(GO) run ./test/bench -only paygate -profile $(CACHE)/profile
+	@echo 'look at them with: go tool pprof -top .cache/profile/paygate-gated-cpu.pprof'
+
 .PHONY: microbench
 microbench: ## Go benchmarks of the hot path
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy/... ./pay ./policy ./ledger

@@ -69,6 +69,9 @@ func gather(s *subject, n int) (*crowd, error) {
 		c.wg.Go(func() {
 			sem <- struct{}{}
 			defer func() { <-sem }()
+			if c.err.Load() != nil {
+				return
+			}
 			l, err := dial(s.front, home(i), s.farMSE, &c.got)
 			if err != nil {
 				c.err.CompareAndSwap(nil, &err)

@@ -56,9 +56,12 @@ func subjects() []*subject {
 
 func (s *subject) isPaygate() bool { return strings.HasPrefix(s.name, "paygate") }
 
+// fileName makes a file's name of a relay's.
+func fileName(name string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(name) }
+
 // launch starts a program that is to listen on s.front.
 func (s *subject) launch(ctx context.Context, b *bench, cmd *exec.Cmd) (err error) {
-	s.proc, err = process.Start(cmd, filepath.Join(b.dir, strings.ReplaceAll(s.name, " ", "-")+".log"))
+	s.proc, err = process.Start(cmd, filepath.Join(b.dir, fileName(s.name)+".log"))
 	if err != nil {
 		return err
 	}
