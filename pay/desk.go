@@ -118,6 +118,12 @@ func (d *Desk) MayCharge() bool {
 	return d.blocks.any() || d.rail != nil && d.rules().selling.MayCharge()
 }
 
+// MayTalk reports whether anything could be sold or bought. See proxy.Desk.
+func (d *Desk) MayTalk() bool {
+	caps := d.rules().caps
+	return d.MayCharge() || d.rail != nil && caps.Torrent > 0 && caps.Day > 0 && caps.Total > 0
+}
+
 // Open begins the conversation of one session. See proxy.Desk.
 func (d *Desk) Open(s *proxy.Session) proxy.Conversation { return d.open(s) }
 

@@ -49,7 +49,31 @@ func (f *flow) goBlind(rest []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	return copyBlind(f.dst.conn, f.src, &f.read, &f.dst.sent)
+	if f.src.cipher != nil || f.dst.cipher != nil {
+		return f.copyThrough()
+	}
+	first := f.src.first
+	f.src.first = nil
+	f.read.Add(int64(len(first)))
+	if err := f.dst.rawBytes(first); err != nil {
+		return err
+	}
+	return copyBlind(f.dst.conn, f.src.conn, &f.read, &f.dst.sent)
+}
+
+// copyThrough is copyBlind where bytes must come through a cipher.
+func (f *flow) copyThrough() error {
+	defer f.letGo()
+	for {
+		if err := f.readMore(); err != nil {
+			return err
+		}
+		n := f.fill
+		f.fill = 0
+		if err := f.dst.rawBytes(f.buffer.b[:n]); err != nil {
+			return err
+		}
+	}
 }
 
 // tunnel copies between two connections in both directions until both have ended, and closes them. It is for connections that are

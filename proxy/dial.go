@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"paygate/proxy/mse"
 	"paygate/proxy/wire"
 	"paygate/units"
 )
@@ -67,9 +68,10 @@ func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip
 		return addr, err
 	}
 	defer p.hangUp(client, addr.Addr())
-	stop := context.AfterFunc(ctx, func() { client.Close() })
-	defer stop()
-	hand, err := p.askClient(client, h)
+	l := legs{client: side{conn: client}, addr: addr, hash: h, initiator: true}
+	called := p.clientRoute(&l)
+	defer called.end()
+	hand, err := p.askClient(ctx, &l, called)
 	if err != nil {
 		return addr, fmt.Errorf("handshake with the client: %w", err)
 	}
@@ -78,40 +80,70 @@ func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip
 		return addr, err
 	}
 	defer remote.Close()
-	if !stop() {
+	if ctx.Err() != nil {
 		return addr, ctx.Err()
 	}
-	l := legs{remote: remote, client: client, addr: addr, hash: h, initiator: true}
+	l.remote.conn = remote
 	s, err := p.newSession(l, p.desk.Admit(l.arrival()))
 	if err != nil {
 		return addr, err
 	}
-	p.serve(ctx, s, func() error { return s.beginBoth(hand, p.cfg.HandshakeTimeout) }, func() {})
+	to := p.remoteRoute(&l, p.secrecy.asClient(&l.client))
+	p.serve(ctx, s, func() error { return s.beginBoth(ctx, hand, to) }, func() {})
 	return addr, nil
 }
 
 // askClient sends the client a head and returns its whole handshake.
-func (p *Proxy) askClient(client *net.TCPConn, h units.InfoHash) ([]byte, error) {
-	if err := client.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err != nil {
-		return nil, err
+func (p *Proxy) askClient(ctx context.Context, l *legs, to route) ([]byte, error) {
+	var failed error
+	for i, way := range to.ways {
+		if i > 0 {
+			conn, err := to.redial(ctx)
+			if err != nil {
+				return nil, errors.Join(err, failed)
+			}
+			l.client.conn.Close()
+			l.client = side{conn: conn}
+		}
+		hand, err := p.askIn(ctx, &l.client, l.hash, way)
+		if err == nil {
+			to.learn(way)
+			return hand, nil
+		}
+		failed = errors.Join(failed, err)
 	}
+	p.secrecy.doubt()
+	return nil, failed
+}
+
+// askIn is askClient in one way.
+func (p *Proxy) askIn(ctx context.Context, c *side, h units.InfoHash, way mse.Method) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
+	defer cancel()
 	head := wire.NewHead(h)
-	if _, err := client.Write(head[:]); err != nil {
+	if way != bareWay {
+		r, err := mse.Initiate(ctx, c.conn, h, way, head[:], p.secrecy.budget)
+		if err != nil {
+			return nil, err
+		}
+		*c = seated(c.conn, r)
+	} else if _, err := c.conn.Write(head[:]); err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(past) })()
 	hand := make([]byte, wire.HandshakeLen)
-	if _, err := io.ReadFull(client, hand); err != nil {
+	if _, err := io.ReadFull(c, hand); err != nil {
 		return nil, err
 	}
 	if !wire.LooksLikeBitTorrent(hand) {
 		return nil, wire.ErrNotBitTorrent
 	}
-	return hand, client.SetDeadline(time.Time{})
+	return hand, nil
 }
 
 // beginBoth is begin for a session of which the client has had a head already: hand is its handshake, which goes to the
 // remote; of the remote's only the peer id goes to the client.
-func (s *Session) beginBoth(hand []byte, timeout time.Duration) error {
+func (s *Session) beginBoth(ctx context.Context, hand []byte, to route) error {
 	head, err := wire.ParseHead(hand)
 	if err != nil {
 		return err
@@ -121,25 +153,15 @@ func (s *Session) beginBoth(hand []byte, timeout time.Duration) error {
 	if extended {
 		head.SetExtended()
 	}
+	s.known.add(s.hash)
 	s.out.read.Add(wire.HandshakeLen)
-	if s.conv == nil {
-		copy(hand, head[:])
-		if err := s.say(s.remote, hand); err != nil {
-			return err
-		}
-		_, _, err := readHead(s.remote, timeout)
-		s.in.read.Add(wire.HeadLen)
-		return err
-	}
 	s.seeHead(true, &head)
 	copy(hand, head[:])
 	s.in.swallow = true
-	s.out.stage, s.out.mid = atFrames, false
-	if err := s.toRemote.relay(hand, -1, false); err != nil {
+	if err := s.reach(ctx, hand, to); err != nil {
 		return err
 	}
-	s.shook()
-	return nil
+	return s.out.introduced()
 }
 
 // resolve finds the address of host:port.

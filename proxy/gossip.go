@@ -184,9 +184,9 @@ func (bystander) Run(context.Context)   {}
 func (p *Proxy) gossips(s *Session) {
 	s.aliases, s.translates = p.aliases, true
 	if s.aliases != nil && s.initiator {
-		s.aliases.learned(addrPort(s.client.LocalAddr()), s.addr.Port())
+		s.aliases.learned(addrPort(s.client.conn.LocalAddr()), s.addr.Port())
 	}
-	s.self = netip.AddrPortFrom(addrPort(s.remote.LocalAddr()).Addr(), s.port)
+	s.self = netip.AddrPortFrom(addrPort(s.remote.conn.LocalAddr()).Addr(), s.port)
 	if s.treatment != Free {
 		return
 	}
@@ -202,7 +202,7 @@ func (s *Session) hearOfPeers(h wire.ExtHandshake) {
 	if port, ok := h.Port(); ok {
 		s.listens.Store(uint32(port))
 		if s.aliases != nil && !s.initiator {
-			s.aliases.learned(addrPort(s.client.LocalAddr()), port)
+			s.aliases.learned(addrPort(s.client.conn.LocalAddr()), port)
 		}
 	}
 	if s.quiet {

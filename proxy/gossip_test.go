@@ -223,7 +223,7 @@ func TestWhoseGossipIsWatched(t *testing.T) {
 			t.Fatal(err)
 		}
 		near, far := pair(t)
-		s := &Session{remote: near, client: far, treatment: c.treat}
+		s := &Session{remote: side{conn: near}, client: side{conn: far}, treatment: c.treat}
 		p.gossips(s)
 		if s.translates != c.translates || s.quiet != c.quiet {
 			t.Errorf("%+v: translates %v, quiet %v", c, s.translates, s.quiet)

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net"
 	"time"
 
 	"paygate/proxy/wire"
@@ -9,14 +8,14 @@ import (
 
 // readHead reads the 48 bytes that name a torrent from a connection's start. If they cannot be a plain handshake it returns
 // wire.ErrNotBitTorrent as soon as that shows, with what has been read.
-func readHead(conn *net.TCPConn, timeout time.Duration) (wire.Head, []byte, error) {
-	if err := conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+func readHead(c *side, until time.Time) (wire.Head, []byte, error) {
+	if err := c.conn.SetReadDeadline(until); err != nil {
 		return wire.Head{}, nil, err
 	}
 	b := make([]byte, wire.HeadLen)
 	n := 0
 	for n < len(b) {
-		m, err := conn.Read(b[n:])
+		m, err := c.Read(b[n:])
 		n += m
 		if !wire.LooksLikeBitTorrent(b[:n]) {
 			return wire.Head{}, b[:n], wire.ErrNotBitTorrent
@@ -29,7 +28,7 @@ func readHead(conn *net.TCPConn, timeout time.Duration) (wire.Head, []byte, erro
 	if err != nil {
 		return head, b, err
 	}
-	return head, b, conn.SetReadDeadline(time.Time{})
+	return head, b, c.conn.SetReadDeadline(time.Time{})
 }
 
 // shake relays what has come of the handshake, which precedes all frames, and returns how far it got in b.
@@ -74,6 +73,8 @@ func (s *Session) seeHead(fromClient bool, h *wire.Head) {
 		return
 	}
 	s.clientExtended.Store(h.Extended())
+	s.known.add(h.InfoHash())
+	s.known.add(s.hash)
 	if !h.Extended() && s.treatment != Free {
 		s.mute.Store(true)
 		h.SetExtended()

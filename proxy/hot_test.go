@@ -38,7 +38,7 @@ func bareSession(t testing.TB, desk *fakeDesk) (s *Session, remote, client *net.
 	}
 	remote, nearRemote := pair(t)
 	client, nearClient := pair(t)
-	s, err = p.newSession(legs{remote: nearRemote, client: nearClient, addr: addrPort(remote.LocalAddr())}, desk.treat)
+	s, err = p.newSession(legs{remote: side{conn: nearRemote}, client: side{conn: nearClient}, addr: addrPort(remote.LocalAddr())}, desk.treat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func benchmarkFramed(b *testing.B, treat Treatment) {
 			b.Error(err)
 			return
 		}
-		s, err := p.newSession(legs{remote: remote, client: client}, treat)
+		s, err := p.newSession(legs{remote: side{conn: remote}, client: side{conn: client}}, treat)
 		if err != nil {
 			b.Error(err)
 			return

@@ -27,7 +27,7 @@ func TestNoInjectionIsForgotten(t *testing.T) {
 	defer far.Close()
 	go func() { _, _ = io.Copy(io.Discard, far) }()
 	var s sender
-	if err := s.init(conn.(*net.TCPConn), func(do func()) bool { go do(); return true }, func(err error) { t.Error(err) }); err != nil {
+	if err := s.init(side{conn: conn.(*net.TCPConn)}, func(do func()) bool { go do(); return true }, func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
 	s.mid = false

@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
-
-	"paygate/proxy/wire"
 )
 
 // accept takes connections until ctx ends. Each is served in a goroutine of its own.
@@ -46,9 +43,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// errEncrypted says that a connection whose torrent cannot be seen was closed, since it might have to be paid for.
-var errEncrypted = errors.New("not a plain BitTorrent handshake, and a rule may charge")
-
 // inbound serves a stranger's connection. It owns conn.
 func (p *Proxy) inbound(ctx context.Context, conn *net.TCPConn) {
 	defer conn.Close()
@@ -68,12 +62,9 @@ func (p *Proxy) inbound(ctx context.Context, conn *net.TCPConn) {
 func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrPort, slot *slot) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	head, first, err := readHead(conn, p.cfg.HandshakeTimeout)
-	hidden := errors.Is(err, wire.ErrNotBitTorrent)
-	if hidden && p.desk.MayCharge() {
-		return errEncrypted
-	}
-	if err != nil && !hidden {
+	l := legs{remote: side{conn: conn}, addr: remote}
+	hail, err := p.hear(ctx, &l.remote, false, remote.Addr())
+	if err != nil {
 		return err
 	}
 	client, err := p.dialClient(ctx, remote.Addr())
@@ -84,31 +75,34 @@ func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrP
 	if !stop() {
 		return ctx.Err()
 	}
-	l := legs{remote: conn, client: client, addr: remote}
-	if hidden {
-		return p.serveHidden(ctx, l, first, slot.settle)
+	l.client.conn = client
+	if hail.unseen != nil {
+		return p.serveHidden(ctx, l, hail.unseen, slot.settle)
 	}
-	l.hash = head.InfoHash()
-	return p.serveHead(ctx, l, head, slot.settle)
+	return p.serveHead(ctx, l, hail, slot.settle)
 }
 
 // serveHead runs a session that begins with the initiator's head.
-func (p *Proxy) serveHead(ctx context.Context, l legs, head wire.Head, settled func()) error {
+func (p *Proxy) serveHead(ctx context.Context, l legs, h hail, settled func()) error {
+	l.hash = h.head.InfoHash()
+	to := p.clientRoute(&l)
+	if l.initiator {
+		to = p.remoteRoute(&l, h.provided)
+	}
+	defer to.end()
 	s, err := p.newSession(l, p.desk.Admit(l.arrival()))
 	if err != nil {
 		return err
 	}
-	p.serve(ctx, s, func() error { return s.begin(head) }, settled)
+	p.serve(ctx, s, func() error { return s.begin(ctx, h.head, to) }, settled)
+	if !l.initiator && s.toRemote.sent.Load() == 0 {
+		p.secrecy.doubt()
+	}
 	return nil
 }
 
 // serveHidden runs a blind session whose torrent is unknown. first is what the initiator has said.
 func (p *Proxy) serveHidden(ctx context.Context, l legs, first []byte, settled func()) error {
-	for _, c := range []*net.TCPConn{l.client, l.remote} {
-		if err := c.SetReadDeadline(time.Time{}); err != nil {
-			return err
-		}
-	}
 	s, err := p.newSession(l, Free)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 
 // legs are the two connections of a session to be, and what is known of it.
 type legs struct {
-	remote, client *net.TCPConn
+	remote, client side
 	addr           netip.AddrPort
 	hash           units.InfoHash
 	initiator      bool
@@ -29,7 +28,8 @@ func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
 	}
 	s := &Session{
 		remote: l.remote, client: l.client, addr: l.addr, hash: l.hash, initiator: l.initiator, treatment: treatment,
-		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, log: p.log, up: make(chan struct{}),
+		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, known: p.known, log: p.log,
+		up: make(chan struct{}),
 	}
 	s.id = p.common.last.Add(1)
 	if treatment == Free && l.hash == (units.InfoHash{}) {
@@ -78,36 +78,42 @@ func (s *Session) converseBy(conv Conversation) {
 	}
 }
 
-// begin passes on the head that the initiator sent. The rest of its handshake follows as it comes.
-func (s *Session) begin(head wire.Head) error {
-	f, dst := &s.in, s.client
+// begin passes on the head that the initiator sent, over the route to the other side. The rest of its handshake follows as
+// it comes.
+func (s *Session) begin(ctx context.Context, head wire.Head, to route) error {
+	f := &s.in
 	if s.initiator {
-		f, dst = &s.out, s.remote
+		f = &s.out
+		s.known.add(head.InfoHash())
 	}
 	f.read.Add(wire.HeadLen)
-	if s.conv != nil {
-		s.seeHead(s.initiator, &head)
-		f.stage = atPeerID
-		return f.dst.rawBytes(head[:])
+	s.seeHead(s.initiator, &head)
+	f.stage = atPeerID
+	if err := s.reach(ctx, head[:], to); err != nil || f.idLeft > 0 {
+		return err
 	}
-	return s.say(dst, head[:])
+	return f.introduced()
+}
+
+// introduced begins the frames of a direction whose handshake is through before anything is relayed.
+func (f *flow) introduced() error {
+	f.stage, f.mid = atFrames, false
+	if err := f.dst.relay(nil, -1, false); err != nil {
+		return err
+	}
+	f.s.shook()
+	return nil
 }
 
 // beginHidden passes on the first bytes of a stream that cannot be read.
 func (s *Session) beginHidden(first []byte) error {
-	if s.initiator {
-		return s.say(s.remote, first)
+	if !s.initiator {
+		s.in.read.Add(int64(len(first)))
+		_, err := s.client.conn.Write(first)
+		return err
 	}
-	s.in.read.Add(int64(len(first)))
-	return s.say(s.client, first)
-}
-
-// say writes to one side of a blind session.
-func (s *Session) say(to *net.TCPConn, b []byte) error {
-	n, err := to.Write(b)
-	if to == s.remote {
-		s.toRemote.sent.Add(int64(n))
-	}
+	n, err := s.remote.conn.Write(first)
+	s.toRemote.sent.Add(int64(n))
 	return err
 }
 

@@ -34,6 +34,7 @@ type Config struct {
 	Aliases          netip.Prefix  // IPv4 loopback range of source addresses towards the client; zero = 127.64.0.0/10
 	QuietPEX         bool          // clients behind aliases say nothing of other peers on Free torrents, so that those are copied blindly
 	AliasFile        string        // where the aliases are remembered; "" = not across restarts
+	Encryption       Encryption    // what is done about MSE on either side
 	Dial             []Dial        // connections of which paygate opens both legs
 	Connections      int           // connections at once, in all; 0 = 2000
 	PerAddress       int           // inbound ones per IPv4 address or IPv6 /64; 0 = 16
@@ -78,6 +79,8 @@ type Proxy struct {
 	limits  *limits // common's
 	buffers *buffers
 	endings *endings
+	known   *known
+	secrecy *secrecy
 	quiet   *rate.Limiter // of lines about refused connections
 	hushed  atomic.Int64  // lines not written
 	tunnels tunnels
@@ -113,6 +116,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	}
 	p := &Proxy{
 		cfg: cfg, desk: deps.Desk, log: deps.Log, common: deps.Common, limits: deps.Common.limits, buffers: newBuffers(), endings: newEndings(),
+		known: newKnown(deps.Catalog), secrecy: newSecrecy(cfg.Encryption),
 		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
 		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}}, outlets: newOutlets(cfg), own: ownDials{from: map[netip.AddrPort]bool{}},
 	}
@@ -139,6 +143,9 @@ func (freeDesk) Admit(Arrival) Treatment { return Free }
 
 // MayCharge is false.
 func (freeDesk) MayCharge() bool { return false }
+
+// MayTalk is false.
+func (freeDesk) MayTalk() bool { return false }
 
 // Open is never called.
 func (freeDesk) Open(*Session) Conversation { return nil }
@@ -287,6 +294,8 @@ type SessionInfo struct {
 	In, Out   units.Bytes // bytes on the wire from and to the remote
 	Valve     string      // "closed", "offered", "open", "shutting" or "released"; "" if the session has no gate
 	Since     time.Time
+
+	RemoteEncrypted, ClientEncrypted bool // paygate encrypts on that side
 }
 
 // String names the treatment for logs.

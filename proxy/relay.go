@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"syscall"
 
@@ -39,7 +38,7 @@ const maxDone = 64
 // cancels. All else passes byte for byte, and frames that stand next to each other go out in one write.
 type flow struct {
 	s   *Session
-	src *net.TCPConn
+	src side
 	raw syscall.RawConn
 	dst *sender
 	out bool // from the client to the remote
@@ -71,10 +70,16 @@ type flow struct {
 	read atomic.Int64 // bytes that came
 }
 
-func (f *flow) init(s *Session, src *net.TCPConn, dst *sender, out bool) error {
-	raw, err := src.SyscallConn()
-	f.s, f.src, f.raw, f.dst, f.out = s, src, raw, dst, out
+func (f *flow) init(s *Session, src side, dst *sender, out bool) error {
+	f.s, f.dst, f.out = s, dst, out
 	f.idLeft, f.cut, f.mid, f.wait = wire.PeerIDLen, -1, true, f.readSome
+	return f.turn(src)
+}
+
+// turn makes f read another side. Nothing may have been read yet.
+func (f *flow) turn(src side) error {
+	raw, err := src.conn.SyscallConn()
+	f.src, f.raw = src, raw
 	return err
 }
 
@@ -106,7 +111,10 @@ func (f *flow) relayAll() error {
 // readMore waits for bytes and appends them to the buffer, which it borrows only when there are any.
 func (f *flow) readMore() error {
 	f.got, f.err = 0, nil
-	if err := f.raw.Read(f.wait); err != nil {
+	if len(f.src.first) > 0 {
+		f.borrow()
+		f.got = f.src.takeFirst(f.buffer.b[f.fill:])
+	} else if err := f.raw.Read(f.wait); err != nil {
 		return err
 	}
 	if f.err != nil {
@@ -121,7 +129,7 @@ func (f *flow) readMore() error {
 func (f *flow) readSome(fd uintptr) bool {
 	f.borrow()
 	for {
-		n, err := syscall.Read(int(fd), f.buffer.b[f.fill:])
+		n, err := f.src.readFD(int(fd), f.buffer.b[f.fill:])
 		switch {
 		case n > 0:
 			f.got = n

@@ -235,6 +235,7 @@ func newDesk(t Treatment, credit int64) *fakeDesk {
 }
 
 func (d *fakeDesk) MayCharge() bool { return d.charge }
+func (d *fakeDesk) MayTalk() bool   { return d.treat != Free }
 
 func (d *fakeDesk) Admit(a Arrival) Treatment {
 	if denied := d.denies.Load(); denied != nil && *denied == a.InfoHash {

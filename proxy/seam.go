@@ -35,6 +35,9 @@ type Desk interface {
 	Admit(Arrival) Treatment
 	// MayCharge reports whether any rule could charge for, or deny, a torrent whose info-hash cannot be seen (encryption).
 	MayCharge() bool
+	// MayTalk reports whether there is any torrent whose connections are not Free, so that looking into encrypted ones
+	// is worth while.
+	MayTalk() bool
 	// Open is called once per Watched or Gated session, before any message is relayed.
 	Open(*Session) Conversation
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"paygate/proxy/mse"
 )
 
 // maxQueue bounds the bytes that wait to be injected into one stream.
@@ -25,8 +27,9 @@ var (
 //
 // What was queued before the relay starts on a frame is written before that frame.
 type sender struct {
-	conn *net.TCPConn
-	raw  syscall.RawConn
+	conn   *net.TCPConn
+	raw    syscall.RawConn
+	cipher *mse.Stream // nil: bare
 	// spawn runs a function in a goroutine that the session waits for, and reports false if the session is over.
 	spawn func(func()) bool
 	// fail ends the session.
@@ -40,6 +43,8 @@ type sender struct {
 	b      []byte // arguments and results of step
 	wait   bool
 	err    error
+	sealed []byte       // mu: encrypted, and not yet taken by the socket; it goes before everything else
+	lost   error        // mu: of the socket under a cipher, which cannot go on after one
 	busy   atomic.Bool  // a write waits for the socket
 	sent   atomic.Int64 // bytes that the socket took
 	queued atomic.Bool  // queue or tail hold something
@@ -50,11 +55,22 @@ type sender struct {
 	ended  bool   // qmu
 }
 
-// init readies s to write to conn. The stream counts as inside a frame until the handshake is through.
-func (s *sender) init(conn *net.TCPConn, spawn func(func()) bool, fail func(error)) error {
-	raw, err := conn.SyscallConn()
-	s.conn, s.raw, s.spawn, s.fail, s.mid = conn, raw, spawn, fail, true
+// init readies s to write to a side. The stream counts as inside a frame until the handshake is through.
+func (s *sender) init(to side, spawn func(func()) bool, fail func(error)) error {
+	s.spawn, s.fail, s.mid = spawn, fail, true
 	s.step = s.writeSome
+	return s.turn(to)
+}
+
+// turn makes s write to another side. Nothing may have been written but the handshake's first words.
+func (s *sender) turn(to side) error {
+	raw, err := to.conn.SyscallConn()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn, s.raw, s.cipher = to.conn, raw, to.cipher
+	if s.cipher != nil {
+		s.cipher.SetSink(s)
+	}
 	return err
 }
 
@@ -144,7 +160,8 @@ func (s *sender) relayLocked(run []byte, cut int, mid bool) error {
 func (s *sender) drain(wait bool) (full bool, err error) {
 	for {
 		if len(s.tail) == 0 && !s.fetch() {
-			return false, nil
+			err := s.unseal(wait)
+			return len(s.sealed) > 0 && err == nil, err
 		}
 		n, err := s.attempt(s.tail, wait)
 		s.tail = s.tail[n:]
@@ -199,7 +216,7 @@ func (s *sender) keepalive(frame []byte) {
 	if !quiet || !s.mu.TryLock() {
 		return
 	}
-	mid := s.mid || len(s.tail) > 0
+	mid := s.mid || len(s.tail) > 0 || len(s.sealed) > 0
 	s.mu.Unlock()
 	if !mid && s.put(frame) == nil {
 		s.kick()
@@ -257,6 +274,49 @@ func (s *sender) write(b []byte) error {
 
 // attempt writes b, or what the socket takes of it if wait is false.
 func (s *sender) attempt(b []byte, wait bool) (int, error) {
+	if s.cipher != nil {
+		return s.seal(b, wait)
+	}
+	return s.push(b, wait)
+}
+
+// seal encrypts and writes b, or what there is room for if wait is false. What has been encrypted counts as written even if
+// the socket has not taken it, since nothing else can go before it.
+func (s *sender) seal(b []byte, wait bool) (n int, err error) {
+	if err := s.unseal(wait); err != nil {
+		return 0, err
+	}
+	s.wait = wait
+	for n < len(b) && len(s.sealed) == 0 && s.lost == nil {
+		n += s.cipher.Seal(b[n:])
+	}
+	return n, s.lost
+}
+
+// Sealed writes what the cipher has made, and keeps what the socket does not take now.
+func (s *sender) Sealed(b []byte) {
+	var n int
+	if n, s.lost = s.push(b, s.wait); s.lost == nil {
+		s.sealed = append(s.sealed, b[n:]...)
+	}
+}
+
+// unseal writes what waits of what has been encrypted.
+func (s *sender) unseal(wait bool) error {
+	if len(s.sealed) == 0 || s.lost != nil {
+		return s.lost
+	}
+	var n int
+	n, s.lost = s.push(s.sealed, wait)
+	s.sealed = s.sealed[:copy(s.sealed, s.sealed[n:])]
+	if len(s.sealed) == 0 && cap(s.sealed) > keptQueue {
+		s.sealed = nil
+	}
+	return s.lost
+}
+
+// push writes b to the socket, or what it takes of it if wait is false.
+func (s *sender) push(b []byte, wait bool) (int, error) {
 	s.b, s.wait, s.err = b, wait, nil
 	err := s.raw.Write(s.step)
 	if err == nil {

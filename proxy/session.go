@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -30,8 +29,8 @@ var (
 // The session owns both connections. What it does between them is in relay.go, judge.go and hello.go.
 type Session struct {
 	id        uint64
-	remote    *net.TCPConn
-	client    *net.TCPConn
+	remote    side // mu while another goroutine may look
+	client    side // mu while another goroutine may look
 	addr      netip.AddrPort
 	hash      units.InfoHash
 	initiator bool
@@ -40,6 +39,7 @@ type Session struct {
 	port      uint16 // told to the remote, 0 = what the client says
 	buffers   *buffers
 	endings   *endings
+	known     *known
 	log       *zap.Logger
 
 	conv    Conversation // nil: blind
@@ -176,9 +176,10 @@ func (s *Session) stop(reason string, cause error) {
 	if s.reason == "" {
 		s.reason, s.cause = reason, cause
 	}
+	remote, client := s.remote.conn, s.client.conn
 	s.mu.Unlock()
-	s.remote.Close()
-	s.client.Close()
+	remote.Close()
+	client.Close()
 }
 
 // spawn runs do in a goroutine that the session waits for, unless it is over.
@@ -231,7 +232,7 @@ func (s *Session) relayOut(done chan<- struct{}) {
 func (s *Session) runBlind(start func() error) {
 	err := start()
 	if err == nil {
-		err = tunnel(s.remote, s.client, &s.in.read, &s.toRemote.sent)
+		err = tunnel(s.remote.conn, s.client.conn, &s.in.read, &s.toRemote.sent)
 	}
 	s.stop("closed", err)
 	s.finish()
@@ -297,6 +298,9 @@ func (s *Session) finish() {
 	s.mu.Lock()
 	reason, cause := s.reason, s.cause
 	s.mu.Unlock()
+	s.confirm()
+	s.remote.release()
+	s.client.release()
 	fields := []zap.Field{
 		zap.Uint64("session", s.id), zap.Stringer("peer", s.addr), zap.Stringer("info_hash", s.hash),
 		zap.Stringer("treatment", s.treatment), zap.Bool("initiator", s.initiator),
@@ -327,6 +331,9 @@ func (s *Session) info() SessionInfo {
 		ID: s.id, Remote: s.addr, InfoHash: s.hash, Initiator: s.initiator, Treatment: s.treatment,
 		In: units.Bytes(s.in.read.Load()), Out: units.Bytes(s.toRemote.sent.Load()), Since: s.since,
 	}
+	s.mu.Lock()
+	i.RemoteEncrypted, i.ClientEncrypted = s.remote.cipher != nil, s.client.cipher != nil
+	s.mu.Unlock()
 	if s.gate != nil {
 		m, _ := s.gate.snapshot()
 		i.Valve = m.String()

@@ -88,33 +88,18 @@ func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func(
 	if greeted {
 		return p.carryGreeted(conn, remote)
 	}
-	l := legs{remote: remote, client: conn, addr: addrPort(remote.RemoteAddr()), initiator: true}
-	switch kind := classify(first); {
-	case kind == bitTorrent:
-		return p.carryBitTorrent(ctx, l)
-	case kind == plain, len(first) == 0: // which can only listen
+	l := legs{remote: side{conn: remote}, client: side{conn: conn}, addr: addrPort(remote.RemoteAddr()), initiator: true}
+	if len(first) == 0 || classify(first) == plain { // without a word it can only listen
 		return p.carryPlain(conn, remote, first)
 	}
-	return p.carryHidden(ctx, l, nil)
-}
-
-func (p *Proxy) carryBitTorrent(ctx context.Context, l legs) error {
-	head, first, err := readHead(l.client, p.cfg.HandshakeTimeout)
-	if errors.Is(err, wire.ErrNotBitTorrent) {
-		return p.carryHidden(ctx, l, first)
+	hail, err := p.hear(ctx, &l.client, true, l.addr.Addr())
+	switch {
+	case err != nil:
+		return fmt.Errorf("to %s: %w", l.addr, err)
+	case hail.unseen != nil:
+		return p.serveHidden(ctx, l, hail.unseen, func() {})
 	}
-	if err != nil {
-		return err
-	}
-	l.hash = head.InfoHash()
-	return p.serveHead(ctx, l, head, func() {})
-}
-
-func (p *Proxy) carryHidden(ctx context.Context, l legs, first []byte) error {
-	if p.desk.MayCharge() {
-		return fmt.Errorf("to %s: %w", l.addr, errEncrypted)
-	}
-	return p.serveHidden(ctx, l, first, func() {})
+	return p.serveHead(ctx, l, hail, func() {})
 }
 
 // carryGreeted passes on what the remote says, and looks at what the client answers before passing that.

@@ -52,6 +52,7 @@ func (p *Proxy) saveAliases() {
 
 // tend looks after one session.
 func (s *Session) tend(now time.Time) {
+	s.confirm()
 	if s.conv == nil {
 		return // blind: the two peers look after themselves
 	}
