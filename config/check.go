@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"paygate/units"
 )
 
 // check reports what must hold between options. A relation is looked at only when all its sides could be read, so
@@ -230,52 +228,4 @@ func (p *parser) openSecret(path string, inside func(text string) bool) {
 // literal reports whether a password is written out.
 func literal(text string) bool {
 	return !strings.HasPrefix(text, "env:") && !strings.HasPrefix(text, "file:")
-}
-
-// ruleHead is what both kinds of rules have.
-type ruleHead struct {
-	name  string
-	any   bool
-	hash  []units.InfoHash
-	known bool // the list of torrents could be read
-}
-
-// checkRules looks at what a list of rules selects: each must name torrents, and none may stand in another's shadow.
-func (p *parser) checkRules(group string, rules []ruleHead) {
-	all := "" // name of the rule that takes everything
-	first := map[units.InfoHash]string{}
-	names := map[string]bool{}
-	for i, r := range rules {
-		path := fmt.Sprintf("%s[%d]", group, i)
-		p.checkTorrents(path, r)
-		if names[r.name] {
-			p.note(path+".name", "another rule has the name "+clip(r.name)+" too", "give each its own, so that reports can tell them apart")
-		}
-		names[r.name] = true
-		if all != "" {
-			p.note(path, "is never reached: the first match wins, and "+clip(all)+" takes every torrent", "move it up")
-			continue
-		}
-		for _, h := range r.hash {
-			if earlier, ok := first[h]; ok && earlier != r.name {
-				p.note(path+".torrents", fmt.Sprintf("%s is taken by %s already, and the first match wins", h, clip(earlier)), "remove it from one of the two")
-			} else {
-				first[h] = r.name
-			}
-		}
-		if r.any {
-			all = r.name
-		}
-	}
-}
-
-func (p *parser) checkTorrents(path string, r ruleHead) {
-	at := path + ".torrents"
-	switch {
-	case !r.known || p.broken[path]:
-	case !r.any && len(r.hash) == 0:
-		p.wrong(at, "selects no torrent", `write "any", or a list of info-hashes`)
-	case r.any && len(r.hash) > 0:
-		p.note(at, "lists info-hashes beside any, which takes every torrent", "remove one of the two")
-	}
 }

@@ -16,25 +16,32 @@ func (p *parser) checkSell(c *Config) {
 	heads := make([]ruleHead, len(c.Sell.Rules))
 	for i, r := range c.Sell.Rules {
 		path := fmt.Sprintf("sell.rules[%d]", i)
-		heads[i] = ruleHead{name: r.Name, any: r.Any, hash: r.InfoHash, known: p.sound(path + ".torrents")}
-		p.required(path, `write an amount per size, such as "25 sat per GiB", or "free"`, "price")
+		heads[i] = ruleHead{name: r.Name, any: r.Any, hash: r.InfoHash, match: r.Match, known: p.sound(path + ".torrents")}
+		p.checkDenial(path, r)
+		if !r.Deny && p.sound(path+".deny") {
+			p.required(path, `write an amount per size, such as "25 sat per GiB", or per torrent, or "free"`, "price")
+		}
 		if p.charges(path, r) {
 			p.checkCharging(c, path, r)
+			p.checkResponsible(c, path, r)
+			p.checkSharing(path, r)
+		} else if len(r.TrackerAgreed) > 0 {
+			p.note(path+".tracker_agreed", "has no effect: the rule charges nothing", "remove it")
 		}
 	}
-	p.checkRules("sell.rules", heads)
+	p.checkRules("sell.rules", heads, c)
 }
 
 // charges reports whether a rule asks for money. One whose price could not be read surely means to.
 func (p *parser) charges(path string, r SellRule) bool {
-	return p.given(path+".price") && (!r.Price.Free() || !p.sound(path+".price"))
+	return p.given(path+".price") && !r.Deny && (r.Charges() || !p.sound(path+".price"))
 }
 
 func (p *parser) checkCharging(c *Config, path string, r SellRule) {
 	p.required(path, "say by what right you charge for it: own, licensed, creative-commons or public-domain", "rights")
 	p.needsLightning(c, path, "charges")
 	p.checkPurchases(path, r.Min, r.Max)
-	if p.sound(path+".price", path+".max") && r.Price.Buys(r.Max) < block {
+	if p.sound(path+".price", path+".max") && r.PerTorrent == 0 && r.Price.Buys(r.Max) < block {
 		p.wrong(path+".max", fmt.Sprintf("the largest purchase, %s, buys less than one block of %s", r.Max, block), "raise max or lower the price")
 	}
 	if p.given(path+".throttle") && r.Legacy != "throttle" && p.sound(path+".legacy") {
@@ -78,15 +85,18 @@ func (p *parser) checkBuy(c *Config) {
 	pays := false
 	for i, r := range b.Rules {
 		path := fmt.Sprintf("buy.rules[%d]", i)
-		heads[i] = ruleHead{name: r.Name, any: r.Any, hash: r.InfoHash, known: p.sound(path + ".torrents")}
+		heads[i] = ruleHead{name: r.Name, any: r.Any, hash: r.InfoHash, match: r.Match, known: p.sound(path + ".torrents")}
 		p.required(path, `write the most you would pay, such as "40 sat per GiB", or "free" to pay nothing`, "max_price")
 		if !p.given(path+".max_price") || r.MaxPrice.Free() && p.sound(path+".max_price") {
 			continue
 		}
 		pays = true
 		p.needsLightning(c, path, "buys")
+		if p.sound(path+".bid", path+".max_price") && r.Bid.Compare(r.MaxPrice) > 0 {
+			p.wrong(path+".bid", fmt.Sprintf("%s is more than max_price, %s", r.Bid, r.MaxPrice), "lower it, or raise max_price")
+		}
 	}
-	p.checkRules("buy.rules", heads)
+	p.checkRules("buy.rules", heads, c)
 	p.checkPurchases("buy", b.Min, b.Max)
 	if p.sound("buy.per_torrent", "buy.per_day", "buy.total", "buy.min", "buy.max", "buy.rules") {
 		p.checkBudget(b, pays)
@@ -98,7 +108,7 @@ func (p *parser) checkBudget(b Buy, pays bool) {
 	least := min(b.PerTorrent, b.PerDay, b.Total)
 	switch {
 	case pays && least == 0:
-		p.note("buy", "nothing will be spent: "+zeroCaps(b)+" is 0", "set per_torrent, per_day and total, such as 1000 sat each")
+		p.wrong("buy", "rules that buy need a budget, and "+zeroCaps(b)+" is 0", "set per_torrent, per_day and total, such as 1000 sat each: nothing beyond them is ever spent")
 	case pays && least < b.Min:
 		p.note("buy", fmt.Sprintf("nothing will be spent: the tightest cap, %s, is less than the smallest purchase, %s", least, b.Min), "raise the cap or lower buy.min")
 	case !pays && max(b.PerTorrent, b.PerDay, b.Total) > 0:

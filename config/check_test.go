@@ -8,10 +8,15 @@ import (
 )
 
 // rule is a sound selling rule; cases change one thing.
-const rule = "sell: {rules: [{torrents: any, price: 25 sat per GiB, rights: own"
+const rule = "sell: {rules: [{torrents: any, all_torrents: true, price: 25 sat per GiB, rights: own"
 
 // TestProblems has one case for each thing that can be wrong. The whole output must be the wanted lines: a mistake is
 // told once, and nothing else with it.
+// naming is rule for some torrents only.
+func naming(torrents string) string {
+	return strings.Replace(rule, "any, all_torrents: true", torrents, 1)
+}
+
 func TestProblems(t *testing.T) {
 	for _, c := range []struct {
 		name, data string
@@ -31,7 +36,7 @@ func TestProblems(t *testing.T) {
 		{"value for a list of groups", base + "sell: {rules: any}\n", []string{"sell.rules: is a single value where a list is wanted"}},
 		{"empty rule", base + "buy:\n  rules:\n  -\n", []string{"buy.rules[0].max_price: is missing", "buy.rules[0].torrents: selects no torrent"}},
 		{"word for a rule", base + "buy:\n  rules:\n  - any\n", []string{"buy.rules[0]: is a single value where"}},
-		{"list in a list of torrents", base + node + strings.Replace(rule, "any", "[[any]]", 1) + "}]}\n", []string{"sell.rules[0].torrents[0]: is a list where a single value is wanted"}},
+		{"list in a list of torrents", base + node + naming("[[any]]") + "}]}\n", []string{"sell.rules[0].torrents[0]: is a list where a single value is wanted"}},
 
 		{"bad choice", base + "log: {format: xml}\n", []string{`log.format: "xml" is not a choice here (choose auto, console or json)`}},
 		{"bad integer", base + "limits: {connections: 1.5}\n", []string{`limits.connections: "1.5" is not a whole number from 1 to 100000`}},
@@ -83,21 +88,21 @@ func TestProblems(t *testing.T) {
 		{"dial without hash and peers", "client: {address: 127.0.0.1:1, dial: [{}]}\n", []string{"client.dial[0].info_hash: is missing", "client.dial[0].peers: names no peer"}},
 		{"dial only", "client: {address: 127.0.0.1:1, dial: [{info_hash: " + hashA + ", peers: ['192.0.2.1:1']}]}\n", nil},
 
-		{"v2 hash", base + node + strings.Replace(rule, "any", hashA+hashA[:24], 1) + "}]}", []string{`sell.rules[0].torrents: "` + (hashA + hashA)[:60] + `…" is not an info-hash (of a v2 torrent's hash write only the first 40 digits)`}},
-		{"base32 hash", base + node + strings.Replace(rule, "any", strings.Repeat("a", 32), 1) + "}]}", []string{`sell.rules[0].torrents: "` + strings.Repeat("a", 32) + `" is not an info-hash (this looks like base32`}},
-		{"magnet", base + node + strings.Replace(rule, "any", "'magnet:?xt=urn:btih:"+hashA[:30]+"'", 1) + "}]}", []string{`sell.rules[0].torrents: "magnet:?xt=urn:btih:` + hashA[:30] + `" is not an info-hash (write only the 40`}},
-		{"hash twice", base + node + strings.Replace(rule, "any", "["+hashA+", "+hashA+"]", 1) + "}]}", []string{"note: sell.rules[0].torrents[1]: " + hashA + " stands here twice"}},
-		{"any beside hashes", base + node + strings.Replace(rule, "any", "[any, "+hashA+"]", 1) + "}]}", []string{"note: sell.rules[0].torrents: lists info-hashes beside any"}},
+		{"v2 hash", base + node + naming("'1220"+hashA+hashA[:24]+"'") + "}]}", []string{`sell.rules[0].torrents: "1220` + (hashA + hashA)[:56] + `…" is not an info-hash (of a v2 torrent's multihash leave the 1220 in front out)`}},
+		{"base32 hash", base + node + naming(strings.Repeat("a", 32)) + "}]}", []string{`sell.rules[0].torrents: "` + strings.Repeat("a", 32) + `" is not an info-hash (this looks like base32`}},
+		{"magnet", base + node + naming("'magnet:?xt=urn:btih:"+hashA[:30]+"'") + "}]}", []string{`sell.rules[0].torrents: "magnet:?xt=urn:btih:` + hashA[:30] + `" is not an info-hash (write only the 40`}},
+		{"hash twice", base + node + naming("["+hashA+", "+hashA+"]") + "}]}", []string{"note: sell.rules[0].torrents[1]: " + hashA + " stands here twice"}},
+		{"any beside hashes", base + node + naming("[any, "+hashA+"]") + "}]}", []string{"sell.rules[0].torrents: charges for whatever torrents the client has", "note: sell.rules[0].torrents: lists info-hashes beside any"}},
 		{"shadowed rule", base + node + rule + "}, {torrents: " + hashA + ", price: free}]}", []string{"note: sell.rules[1]: is never reached"}},
-		{"hash in two rules", base + node + strings.Replace(rule, "any", hashA, 1) + "}, {torrents: [" + hashA + ", " + hashB + "], price: free}]}", []string{"note: sell.rules[1].torrents: " + hashA + " is taken by sell[0] already"}},
-		{"shadowed hash", base + node + strings.Replace(rule, "any", hashA, 1) + "}, {torrents: any, price: free}, {torrents: " + hashA + ", price: free}]}", []string{"note: sell.rules[2]: is never reached: the first match wins, and sell[1] takes every torrent"}},
-		{"one name for two", base + node + strings.Replace(rule, "any", hashA, 1) + ", name: x}, {torrents: any, price: free, name: x}]}", []string{"note: sell.rules[1].name: another rule has the name x too"}},
+		{"hash in two rules", base + node + naming(hashA) + "}, {torrents: [" + hashA + ", " + hashB + "], price: free}]}", []string{"note: sell.rules[1].torrents: " + hashA + " is taken by sell[0] already"}},
+		{"shadowed hash", base + node + naming(hashA) + "}, {torrents: any, price: free}, {torrents: " + hashA + ", price: free}]}", []string{"note: sell.rules[2]: is never reached: the first match wins, and sell[1] takes every torrent"}},
+		{"one name for two", base + node + naming(hashA) + ", name: x}, {torrents: any, price: free, name: x}]}", []string{"note: sell.rules[1].name: another rule has the name x too"}},
 
 		{"no rights", base + node + strings.Replace(rule, ", rights: own", "", 1) + "}]}", []string{"sell.rules[0].rights: is missing"}},
 		{"no rights needed", base + "sell: {rules: [{torrents: any, price: free}]}", nil},
-		{"no rights and a bad price", base + node + "sell: {rules: [{torrents: any, price: 25}]}", []string{"sell.rules[0].rights: is missing", `sell.rules[0].price: "25" is not a price`}},
+		{"no rights and a bad price", base + node + "sell: {rules: [{all_torrents: true, price: 25}]}", []string{"sell.rules[0].rights: is missing", `sell.rules[0].price: "25" is not a price`}},
 		{"wrong rights", base + node + strings.Replace(rule, "own", "mine", 1) + "}]}", []string{`sell.rules[0].rights: "mine" is not a choice here`}},
-		{"no price", base + node + "sell: {rules: [{torrents: any, rights: own}]}", []string{"sell.rules[0].price: is missing"}},
+		{"no price", base + node + "sell: {rules: [{all_torrents: true, rights: own}]}", []string{"sell.rules[0].price: is missing"}},
 		{"negative price", base + node + strings.Replace(rule, "25", "-25", 1) + "}]}", []string{`sell.rules[0].price: "-25 sat per GiB" is negative`}},
 		{"price per satoshi", base + node + strings.Replace(rule, "GiB", "sat", 1) + "}]}", []string{`sell.rules[0].price: "25 sat per sat" is not a price`}},
 		{"sells without a node", base + rule + "}]}", []string{"sell.rules[0]: charges over Lightning, and no node is set"}},
@@ -112,7 +117,7 @@ func TestProblems(t *testing.T) {
 		{"throttle to nothing", base + node + rule + ", legacy: throttle, throttle: 0}]}", []string{"sell.rules[0].throttle: is zero"}},
 		{"sample above the day's", base + node + rule + ", sample: 65 MiB}]}", []string{"note: sell.rules[0].sample: is more than all samples of a day together, 64 MiB"}},
 
-		{"buy with no budget", base + node + "buy: {per_torrent: 50 sat, per_day: 90 sat, max: 50 sat, rules: [{torrents: any, max_price: 1 sat/MiB}]}", []string{"note: buy: nothing will be spent: buy.total is 0"}},
+		{"buy with no budget", base + node + "buy: {per_torrent: 50 sat, per_day: 90 sat, max: 50 sat, rules: [{torrents: any, max_price: 1 sat/MiB}]}", []string{"buy: rules that buy need a budget, and buy.total is 0"}},
 		{"buy with a budget below min", base + node + "buy: {per_torrent: 5 sat, per_day: 9 sat, total: 9 sat, rules: [{torrents: any, max_price: 1 sat/MiB}]}", []string{"note: buy: nothing will be spent: the tightest cap, 5 sat, is less than the smallest purchase, 10 sat"}},
 		{"buy with a budget of min", base + node + "buy: {per_torrent: 10 sat, per_day: 10 sat, total: 10 sat, rules: [{torrents: any, max_price: 1 sat/MiB}]}", nil},
 		{"budget without rules", base + node + "buy: {per_torrent: 5 sat}", []string{"note: buy: nothing will be bought: no rule says at what price"}},

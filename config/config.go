@@ -18,6 +18,8 @@ type Config struct {
 	Lightning Lightning
 	Sell      Sell
 	Buy       Buy
+	GeoIP     string   // MaxMind file that tells an address's country; "": none
+	Observe   bool     // true: everything runs, and nothing is charged or paid
 	Notes     Problems // what is valid but may not do what its author expects
 }
 
@@ -94,49 +96,4 @@ type Lightning struct {
 	CLTVLimit   int32         // route limit; default 288
 	InvoiceTTL  time.Duration // default 1 h, at least 600 s
 	PrivateHint bool          // put route hints for private channels into invoices
-}
-
-// Sell says what is charged for.
-type Sell struct {
-	Rules            []SellRule
-	SampleTorrentDay units.Bytes // free samples per torrent and day; default 64 MiB
-	SampleDay        units.Bytes // free samples in all per day; default 256 MiB
-	OnLightningDown  string      // hold (default) or serve: what buyers get while our node is down
-	GraceBytes       units.Bytes // for serve: the most that is given away in one outage; default 256 MiB
-}
-
-// SellRule prices some torrents. Rules are tried in order; the first that matches wins.
-type SellRule struct {
-	Name     string // default "sell[N]", counted from 0
-	Line     int    // where it stands in the file
-	Any      bool
-	InfoHash []units.InfoHash
-	Price    units.Price // the zero Price: free, so a rule can also exempt
-	Sample   units.Bytes // free bytes per torrent and subnet; default 0
-	Legacy   string      // serve, sample, throttle or choke; default sample
-	Throttle units.Bytes // bytes per second for legacy: throttle; default 64 KiB
-	Rights   string      // own, licensed, creative-commons or public-domain; required unless free
-	When     string      // complete (default) or always
-	Min, Max units.Msat  // smallest and largest purchase; default 10 sat and 10,000 sat
-}
-
-// Buy says what may be spent. The zero Buy spends nothing.
-type Buy struct {
-	Rules      []BuyRule
-	PerTorrent units.Msat // caps, fees included; 0 = nothing may be spent
-	PerDay     units.Msat
-	Total      units.Msat
-	Min        units.Msat // smallest purchase; default 10 sat
-	Max        units.Msat // largest purchase and exposure to one seller; default 1,000 sat
-	FeeMax     units.Msat // per payment; default 1 sat ...
-	FeePercent int        // ... or this share of it, whichever is more; default 1
-}
-
-// BuyRule says for which torrents to pay, and at most how much. First match wins.
-type BuyRule struct {
-	Name     string // default "buy[N]", counted from 0
-	Line     int
-	Any      bool
-	InfoHash []units.InfoHash
-	MaxPrice units.Price // zero: never buy these
 }

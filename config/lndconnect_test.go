@@ -101,7 +101,7 @@ func padded(uri string) string {
 // TestLndconnectMakesANode: rules that move money are content with it.
 func TestLndconnectMakesANode(t *testing.T) {
 	uri := connectURI("127.0.0.1:10009", testCertificate(t), strings.Repeat("\x02", 60))
-	data := base + "lightning: {lndconnect: '" + uri + "'}\nsell: {rules: [{torrents: any, price: 1 sat per GiB, rights: own}]}\n"
+	data := base + "lightning: {lndconnect: '" + uri + "'}\nsell: {rules: [{all_torrents: true, price: 1 sat per GiB, rights: own}]}\n"
 	c, err := Parse("p.yaml", []byte(data), homeEnv(t))
 	if err != nil || !c.Lightning.Enabled() || c.Lightning.AllowAdmin {
 		t.Fatalf("%+v, %v", c, err)

@@ -5,6 +5,7 @@ type option struct {
 	key     string
 	def     string                                   // default, written as in the file; "" = none
 	secret  bool                                     // may come from the environment, and is never shown
+	later   bool                                     // has a name and a meaning, and nothing acts on it yet: refused
 	set     func(text string) error                  // a single value
 	each    func(text string) error                  // a list of single values
 	options []option                                 // a group
@@ -29,6 +30,8 @@ func schema(p *parser, c *Config) []option {
 		{key: "lightning", options: lightningSchema(p, &c.Lightning)},
 		{key: "sell", options: sellSchema(&c.Sell)},
 		{key: "buy", options: buySchema(&c.Buy)},
+		{key: "geoip", later: true, set: p.path(&c.GeoIP)},
+		{key: "observe", later: true, def: "false", set: boolean(&c.Observe)},
 	}
 }
 
@@ -104,57 +107,5 @@ func lightningSchema(p *parser, l *Lightning) []option {
 		{key: "cltv_limit", def: "288", set: integer(&l.CLTVLimit, 144, 2016)},
 		{key: "invoice_ttl", def: "1 h", set: duration(&l.InvoiceTTL, "600 s", "24 h")},
 		{key: "private_hints", def: "false", set: boolean(&l.PrivateHint)},
-	}
-}
-
-func sellSchema(s *Sell) []option {
-	return []option{
-		{key: "sample_per_torrent_day", def: "64 MiB", set: size(&s.SampleTorrentDay)},
-		{key: "sample_per_day", def: "256 MiB", set: size(&s.SampleDay)},
-		{key: "on_lightning_down", def: "hold", set: oneOf(&s.OnLightningDown, "hold", "serve")},
-		{key: "serve_at_most", def: "256 MiB", set: size(&s.GraceBytes)},
-		{key: "rules", item: func(i, line int) ([]option, func()) {
-			r := &SellRule{Name: ruleName("sell", i), Line: line}
-			return sellRuleSchema(r), func() { s.Rules = append(s.Rules, *r) }
-		}},
-	}
-}
-
-func sellRuleSchema(r *SellRule) []option {
-	return []option{
-		{key: "name", set: text(&r.Name, 100)},
-		{key: "torrents", each: torrents(&r.Any, &r.InfoHash)},
-		{key: "price", set: price(&r.Price)},
-		{key: "sample", def: "0 B", set: size(&r.Sample)},
-		{key: "legacy", def: "sample", set: oneOf(&r.Legacy, "serve", "sample", "throttle", "choke")},
-		{key: "throttle", def: "64 KiB", set: size(&r.Throttle)},
-		{key: "rights", set: oneOf(&r.Rights, "own", "licensed", "creative-commons", "public-domain")},
-		{key: "when", def: "complete", set: oneOf(&r.When, "complete", "always")},
-		{key: "min", def: "10 sat", set: amount(&r.Min)},
-		{key: "max", def: "10000 sat", set: amount(&r.Max)},
-	}
-}
-
-func buySchema(b *Buy) []option {
-	return []option{
-		{key: "per_torrent", def: "0 sat", set: amount(&b.PerTorrent)},
-		{key: "per_day", def: "0 sat", set: amount(&b.PerDay)},
-		{key: "total", def: "0 sat", set: amount(&b.Total)},
-		{key: "min", def: "10 sat", set: amount(&b.Min)},
-		{key: "max", def: "1000 sat", set: amount(&b.Max)},
-		{key: "fee_max", def: "1 sat", set: amount(&b.FeeMax)},
-		{key: "fee_percent", def: "1", set: integer(&b.FeePercent, 0, 100)},
-		{key: "rules", item: func(i, line int) ([]option, func()) {
-			r := &BuyRule{Name: ruleName("buy", i), Line: line}
-			return buyRuleSchema(r), func() { b.Rules = append(b.Rules, *r) }
-		}},
-	}
-}
-
-func buyRuleSchema(r *BuyRule) []option {
-	return []option{
-		{key: "name", set: text(&r.Name, 100)},
-		{key: "torrents", each: torrents(&r.Any, &r.InfoHash)},
-		{key: "max_price", set: price(&r.MaxPrice)},
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -93,10 +94,6 @@ func duration(dst *time.Duration, least, most string) func(string) error {
 	}
 }
 
-func parseDuration(s string) (time.Duration, error) {
-	return time.ParseDuration(strings.ReplaceAll(s, " ", ""))
-}
-
 func amount(dst *units.Msat) func(string) error {
 	return func(s string) error {
 		if err := negative(s); err != nil {
@@ -149,6 +146,9 @@ func negative(s string) error {
 func infoHash(dst *units.InfoHash) func(string) error {
 	return func(s string) error {
 		h, err := units.ParseInfoHash(s)
+		if err != nil && len(s) == 64 {
+			h, err = truncated(s)
+		}
 		if err != nil {
 			return &fault{message: fmt.Sprintf("%q is not an info-hash", clip(s)), remedy: hashRemedy(s)}
 		}
@@ -157,16 +157,25 @@ func infoHash(dst *units.InfoHash) func(string) error {
 	}
 }
 
+// truncated returns the form of a v2 info-hash that peers use (BEP 52): its first 20 bytes.
+func truncated(s string) (units.InfoHash, error) {
+	long, err := hex.DecodeString(s)
+	if err != nil {
+		return units.InfoHash{}, err
+	}
+	return units.InfoHash(long), nil
+}
+
 func hashRemedy(s string) string {
 	switch {
 	case strings.Contains(s, "magnet:"):
 		return "write only the 40 hexadecimal digits that follow urn:btih:"
-	case len(s) == 64:
-		return "of a v2 torrent's hash write only the first 40 digits"
+	case len(s) == 68 && strings.HasPrefix(s, "1220"):
+		return "of a v2 torrent's multihash leave the 1220 in front out"
 	case len(s) == 32:
 		return "this looks like base32: write the 40 hexadecimal digits that the client shows"
 	}
-	return "write 40 hexadecimal digits, as the client shows them"
+	return "write 40 hexadecimal digits (v1) or 64 (v2), as the client shows them"
 }
 
 // infoHashes reads one entry of a list of info-hashes.

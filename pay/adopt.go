@@ -11,6 +11,9 @@ import (
 // newTerms is why a session ends that rules which have changed would treat differently from its start.
 const newTerms = "the rules have changed"
 
+// denied is why a session ends that a rule refuses.
+const denied = "a rule refuses this peer"
+
 // adopt takes over rules that have changed since this conversation began or last looked.
 func (c *conversation) adopt(ctx context.Context) {
 	r := c.desk.rules()
@@ -18,17 +21,20 @@ func (c *conversation) adopt(ctx context.Context) {
 		return
 	}
 	c.ruled = r
-	ih := c.link.InfoHash()
-	rule, ok := r.selling.Rule(ih)
-	sells := ok && !rule.Price.Free()
+	f := c.known()
+	sale := r.selling.Decide(f)
+	if sale.Deny {
+		c.link.Close(denied)
+		return
+	}
 	if c.seller != nil {
-		c.seller.adopt(ctx, rule, sells)
-	} else if sells {
+		c.seller.adopt(ctx, priced(sale), !sale.Free)
+	} else if !sale.Free {
 		c.link.Close(newTerms) // only a new connection can be gated
 	}
 	if c.buyer != nil {
-		price, ok := r.buys(ih)
-		c.buyer.adopt(price, ok)
+		ceiling, ok := r.pays(f)
+		c.buyer.adopt(ceiling, ok)
 	}
 }
 

@@ -89,11 +89,12 @@ func (d *Desk) open(link Link) *conversation {
 	c.dict = c.advert.Encode()
 	rules := d.rules()
 	c.ruled = rules
-	if rule, ok := rules.selling.Rule(link.InfoHash()); ok {
-		c.seller = newSeller(c, rule)
+	f := c.known()
+	if sale := rules.selling.Decide(f); !sale.Free && !sale.Deny {
+		c.seller = newSeller(c, priced(sale))
 	}
-	if price, ok := rules.buys(link.InfoHash()); ok {
-		c.buyer = newBuyer(c, price)
+	if ceiling, ok := rules.pays(f); ok {
+		c.buyer = newBuyer(c, ceiling)
 	}
 	return c
 }

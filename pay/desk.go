@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,9 @@ type Deps struct {
 	Rail   Rail // nil: nothing can be sold or bought, and every connection is free
 	Keys   *Keys
 	Log    *zap.Logger
+
+	Torrents Torrents                // nil: the client cannot be asked
+	Country  func(netip.Addr) string // ISO 3166-1 in upper case, "" if unknown; must not block. Nil: nobody knows
 }
 
 // Desk is where all conversations meet. See the package documentation.
@@ -44,6 +48,7 @@ type Desk struct {
 	rail   Rail
 	keys   *Keys
 	log    *zap.Logger
+	known  known
 	ruling atomic.Pointer[rules]
 
 	node     node
@@ -80,7 +85,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 		cfg.UnpaidPeers = defaultUnpaidPeers
 	}
 	d := &Desk{
-		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log,
+		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log, known: known{deps.Torrents, deps.Country},
 		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
@@ -98,19 +103,17 @@ func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 		return proxy.Denied
 	case d.rail == nil:
 		return proxy.Free
-	case rules.selling.Sells(a.InfoHash):
-		return proxy.Gated
 	}
-	if _, ok := rules.buys(a.InfoHash); ok {
+	f := d.facts(a)
+	switch {
+	case rules.selling.Decide(f).Deny:
+		return proxy.Denied
+	case rules.selling.Concerns(f):
+		return proxy.Gated
+	case rules.buying.MightPay(f):
 		return proxy.Watched
 	}
 	return proxy.Free
-}
-
-// buys tells the most that is paid for a torrent, if there is any money for it.
-func (r *rules) buys(ih units.InfoHash) (units.Price, bool) {
-	price, ok := r.buying.MaxPrice(ih)
-	return price, ok && !price.Free() && r.caps.Torrent > 0 && r.caps.Day > 0 && r.caps.Total > 0
 }
 
 // MayCharge reports whether a hidden torrent could be one that is charged for or blocked. See proxy.Desk.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
+	"paygate/client"
 	"paygate/config"
 	"paygate/ledger"
 	"paygate/proxy"
@@ -367,11 +368,20 @@ func newDesk(t *testing.T, cfg Config, l *ledger.Ledger, rail Rail, keyFile stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(cfg, Deps{Ledger: l, Rail: rail, Keys: keys, Log: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))})
+	d, err := New(cfg, Deps{
+		Ledger: l, Rail: rail, Keys: keys, Log: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)), Torrents: publicTorrents{},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// publicTorrents is a client whose torrents are all flagged as public.
+type publicTorrents struct{}
+
+func (publicTorrents) Torrent(ih units.InfoHash) (client.Torrent, bool) {
+	return client.Torrent{Hashes: []units.InfoHash{ih}, PrivateKnown: true}, true
 }
 
 // start runs both desks and connects them.

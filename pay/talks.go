@@ -3,6 +3,7 @@ package pay
 import (
 	"sync/atomic"
 
+	"paygate/proxy"
 	"paygate/units"
 )
 
@@ -37,8 +38,8 @@ func (d *Desk) Talks() map[uint64]Talk {
 
 // Pricing names the rule and the price under which a torrent is sold; both are empty when it is not.
 func (d *Desk) Pricing(ih units.InfoHash) (rule, price string) {
-	if r, ok := d.rules().selling.Rule(ih); ok {
-		return r.Name, r.Price.String()
+	if sale := d.rules().selling.Decide(d.facts(proxy.Arrival{InfoHash: ih})); sale.Rule != nil {
+		return sale.Rule.Name, sale.Price.String()
 	}
 	return "", ""
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"math"
 	"math/bits"
-	"slices"
 	"time"
 
 	"paygate/config"
@@ -11,35 +10,77 @@ import (
 )
 
 // Buying answers what is bought.
-type Buying struct{ buy config.Buy }
-
-// NewBuying returns the decisions that the rules and caps make. It keeps the slices of buy, which must not change.
-func NewBuying(buy config.Buy) *Buying { return &Buying{buy} }
-
-// MaxPrice returns the most that may be paid for the torrent, by the first rule that matches, and false if it is not
-// to be paid for at all.
-func (b *Buying) MaxPrice(ih units.InfoHash) (units.Price, bool) {
-	i := slices.IndexFunc(b.buy.Rules, func(r config.BuyRule) bool { return r.Any || slices.Contains(r.InfoHash, ih) })
-	if i < 0 || b.buy.Rules[i].MaxPrice.Free() {
-		return units.Price{}, false
-	}
-	return b.buy.Rules[i].MaxPrice, true
+type Buying struct {
+	buy    config.Buy
+	scopes []scope
+	engine *engine
 }
 
-// WantsAny reports whether there is anything that may be paid for, and any money to do so.
-func (b *Buying) WantsAny() bool {
+// NewBuying returns the decisions that the rules and caps make. It keeps the slices of buy, which must not change.
+func NewBuying(buy config.Buy) *Buying {
+	b := &Buying{buy: buy, scopes: make([]scope, len(buy.Rules))}
+	for i := range buy.Rules {
+		r := &buy.Rules[i]
+		b.scopes[i] = scope{r.Any, r.InfoHash, &r.Match}
+	}
+	b.engine = newEngine(b.scopes)
+	return b
+}
+
+// BuyDecision is whether, and at most how dear, a peer may be paid.
+type BuyDecision struct {
+	Rule   *config.BuyRule // the first that matches; nil: none does. It must not be changed
+	Index  int             // of Rule; -1
+	Pay    bool
+	Max    units.Price // the most that may be paid; the zero Price unless Pay
+	Reason string      // why Rule has a price and nothing is paid; ""
+	Why    []Step      // one for each rule up to the one that matches; by Explain alone
+}
+
+// ReasonRatio says that the client's own ratio on a torrent has come to the rule's stop_at.
+const ReasonRatio = "stop-at-ratio"
+
+// Decide applies the first rule that matches. It allocates nothing.
+func (b *Buying) Decide(f Facts) BuyDecision { return b.apply(b.engine.first(&f), &f) }
+
+// Explain decides as Decide does, and says how.
+func (b *Buying) Explain(f Facts) BuyDecision {
+	var steps []Step
+	for i, r := range b.buy.Rules {
+		steps = append(steps, explain(r.Name, i, r.Line, b.scopes[i], &f))
+		if steps[i].Matches {
+			d := b.apply(i, &f)
+			d.Why = steps
+			return d
+		}
+	}
+	return BuyDecision{Index: -1, Why: steps}
+}
+
+func (b *Buying) apply(i int, f *Facts) BuyDecision {
+	if i < 0 {
+		return BuyDecision{Index: -1}
+	}
+	r := &b.buy.Rules[i]
+	d := BuyDecision{Rule: r, Index: i, Max: r.MaxPrice}
+	if n, known := f.ratio(); r.StopAt > 0 && known && n >= int64(r.StopAt) && !r.MaxPrice.Free() {
+		d.Max, d.Reason = units.Price{}, ReasonRatio
+	}
+	d.Pay = !d.Max.Free()
+	return d
+}
+
+// MightPay reports whether a peer may come to be paid, now or when it has said who it is or the time or the torrent's
+// ratio has changed.
+func (b *Buying) MightPay(f Facts) (might bool) {
 	if min(b.buy.PerTorrent, b.buy.PerDay, b.buy.Total) <= 0 {
 		return false
 	}
-	for _, r := range b.buy.Rules {
-		if !r.MaxPrice.Free() && (r.Any || len(r.InfoHash) > 0) {
-			return true
-		}
-		if r.Any {
-			return false
-		}
-	}
-	return false
+	b.engine.possible(&f, func(i int, forGood bool) bool {
+		might = !b.buy.Rules[i].MaxPrice.Free()
+		return might || forGood
+	})
+	return might
 }
 
 // Want is what a buyer knows when it asks whether to buy now.

@@ -11,7 +11,7 @@ import (
 	"paygate/units"
 )
 
-func TestMaxPriceAndWantsAny(t *testing.T) {
+func TestBuyingRules(t *testing.T) {
 	mine := config.BuyRule{InfoHash: []units.InfoHash{torrent(1)}, MaxPrice: perGiB}
 	never := config.BuyRule{InfoHash: []units.InfoHash{torrent(2)}}
 	rest := config.BuyRule{Any: true, MaxPrice: units.Price{Msat: 1, Per: 1}}
@@ -23,12 +23,12 @@ func TestMaxPriceAndWantsAny(t *testing.T) {
 		budget  config.Buy
 		torrent byte
 		price   units.Price
-		any     bool
+		might   bool
 	}{
 		{"no rules", nil, money, 1, units.Price{}, false},
 		{"a rule for it", []config.BuyRule{mine}, money, 1, perGiB, true},
-		{"a rule for others", []config.BuyRule{mine}, money, 3, units.Price{}, true},
-		{"never, before any", []config.BuyRule{never, rest}, money, 2, units.Price{}, true},
+		{"a rule for others", []config.BuyRule{mine}, money, 3, units.Price{}, false},
+		{"never, before any", []config.BuyRule{never, rest}, money, 2, units.Price{}, false},
 		{"any", []config.BuyRule{never, rest}, money, 3, rest.MaxPrice, true},
 		{"hidden behind never any", []config.BuyRule{neverRest, mine}, money, 1, units.Price{}, false},
 		{"a rule without torrents", []config.BuyRule{{MaxPrice: perGiB}}, money, 1, units.Price{}, false},
@@ -39,12 +39,12 @@ func TestMaxPriceAndWantsAny(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.budget.Rules = c.rules
 			b := NewBuying(c.budget)
-			price, ok := b.MaxPrice(torrent(c.torrent))
-			if price != c.price || ok != !c.price.Free() {
-				t.Errorf("MaxPrice: %v, %v; want %v", price, ok, c.price)
+			f := Facts{InfoHashes: []units.InfoHash{torrent(c.torrent)}}
+			if d := b.Decide(f); d.Max != c.price || d.Pay != !c.price.Free() {
+				t.Errorf("Decide: %v, %v; want %v", d.Max, d.Pay, c.price)
 			}
-			if got := b.WantsAny(); got != c.any {
-				t.Errorf("WantsAny: %v", got)
+			if got := b.MightPay(f); got != c.might {
+				t.Errorf("MightPay: %v", got)
 			}
 		})
 	}

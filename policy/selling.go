@@ -1,42 +1,121 @@
 package policy
 
 import (
-	"slices"
-
 	"paygate/config"
 	"paygate/units"
 )
 
 // Selling answers what is sold.
-type Selling struct{ sell config.Sell }
+type Selling struct {
+	sell   config.Sell
+	scopes []scope
+	engine *engine
+}
 
 // NewSelling returns the decisions that the rules make. It keeps the slices of sell, which must not change.
-func NewSelling(sell config.Sell) *Selling { return &Selling{sell} }
-
-// Rule returns the first rule that matches the torrent, and false if none does. A torrent without a rule, or whose
-// rule's price is free, is not sold.
-func (s *Selling) Rule(ih units.InfoHash) (config.SellRule, bool) {
-	i := slices.IndexFunc(s.sell.Rules, func(r config.SellRule) bool { return r.Any || slices.Contains(r.InfoHash, ih) })
-	if i < 0 {
-		return config.SellRule{}, false
+func NewSelling(sell config.Sell) *Selling {
+	s := &Selling{sell: sell, scopes: make([]scope, len(sell.Rules))}
+	for i := range sell.Rules {
+		r := &sell.Rules[i]
+		s.scopes[i] = scope{r.Any, r.InfoHash, &r.Match}
 	}
-	return s.sell.Rules[i], true
+	s.engine = newEngine(s.scopes)
+	return s
 }
 
-// Sells reports whether the torrent is charged for.
-func (s *Selling) Sells(ih units.InfoHash) bool {
-	r, ok := s.Rule(ih)
-	return ok && !r.Price.Free()
+// Decision is what becomes of a connection.
+type Decision struct {
+	Rule   *config.SellRule // the first that matches; nil: none does. It must not be changed
+	Index  int              // of Rule; -1
+	Price  units.Price      // what is charged; the zero Price: nothing
+	Free   bool             // nothing is charged
+	Deny   bool             // nothing is given either
+	Reason string           // why Rule has a price and nothing is charged; ""
+	Why    []Step           // one for each rule up to the one that matches; by Explain alone
 }
 
-// MayCharge reports whether there is any torrent that is charged for. A rule behind one that matches everything
-// does not count.
+// Why a rule's price is not charged, as Decide says it.
+const (
+	ReasonPrivate        = "private-torrent"      // no tracker of it has agreed, as far as is known
+	ReasonPrivateUnknown = "private-flag-unknown" // it may be, and the rule does not name the very torrent
+	ReasonNoRights       = "no-rights"
+	ReasonSizeUnknown    = "size-unknown" // the price is one per torrent
+)
+
+// Decide applies the first rule that matches. It allocates nothing.
+func (s *Selling) Decide(f Facts) Decision { return s.apply(s.engine.first(&f), &f) }
+
+// Explain decides as Decide does, and says how: it holds the connection against the rules one by one.
+func (s *Selling) Explain(f Facts) Decision {
+	var steps []Step
+	for i, r := range s.sell.Rules {
+		steps = append(steps, explain(r.Name, i, r.Line, s.scopes[i], &f))
+		if steps[i].Matches {
+			d := s.apply(i, &f)
+			d.Why = steps
+			return d
+		}
+	}
+	return Decision{Index: -1, Free: true, Why: steps}
+}
+
+func (s *Selling) apply(i int, f *Facts) Decision {
+	if i < 0 {
+		return Decision{Index: -1, Free: true}
+	}
+	d := Decision{Rule: &s.sell.Rules[i], Index: i}
+	d.Price, d.Reason = s.charged(i, f)
+	d.Deny = d.Rule.Deny
+	d.Free = d.Price.Free() && !d.Deny
+	return d
+}
+
+// charged returns what a rule charges here: its price, unless nobody has the right to that.
+//
+// A torrent whose private flag is unknown, because the client was not asked or did not say, is charged for only by a rule
+// that lists its info-hash: whoever does that has looked at this very torrent.
+func (s *Selling) charged(i int, f *Facts) (price units.Price, reason string) {
+	r := &s.sell.Rules[i]
+	if !r.Charges() {
+		return units.Price{}, ""
+	}
+	private, known := f.private()
+	switch {
+	case r.Rights == "":
+		return units.Price{}, ReasonNoRights
+	case private && !agreed(f.Torrent, r.TrackerAgreed):
+		return units.Price{}, ReasonPrivate
+	case !known && !s.engine.lists(i, f.InfoHashes):
+		return units.Price{}, ReasonPrivateUnknown
+	case r.PerTorrent == 0:
+		return r.Price, ""
+	}
+	size, known := f.size()
+	if !known {
+		return units.Price{}, ReasonSizeUnknown
+	}
+	return units.Price{Msat: r.PerTorrent, Per: units.Bytes(size)}, ""
+}
+
+// Concerns reports whether a rule may charge or refuse a connection, now or when its peer has said who it is or the
+// time has changed. One of which that is false is free until its torrent changes.
+func (s *Selling) Concerns(f Facts) (yes bool) {
+	s.engine.possible(&f, func(i int, forGood bool) bool {
+		price, _ := s.charged(i, &f)
+		yes = !price.Free() || s.sell.Rules[i].Deny
+		return yes || forGood
+	})
+	return yes
+}
+
+// MayCharge reports whether there is anything that may be charged for. A rule behind one that matches everything does
+// not count.
 func (s *Selling) MayCharge() bool {
-	for _, r := range s.sell.Rules {
-		if !r.Price.Free() && (r.Any || len(r.InfoHash) > 0) {
+	for i, r := range s.sell.Rules {
+		if s.scopes[i].selects() && r.Charges() {
 			return true
 		}
-		if r.Any {
+		if r.Any && r.Match.Empty() {
 			return false
 		}
 	}

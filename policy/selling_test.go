@@ -5,6 +5,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"paygate/client"
 	"paygate/config"
 	"paygate/units"
 )
@@ -15,10 +16,10 @@ var perGiB = units.Price{Msat: 25 * units.Sat, Per: units.GiB}
 
 func TestRules(t *testing.T) {
 	free := config.SellRule{Name: "free", InfoHash: []units.InfoHash{torrent(1)}}
-	films := config.SellRule{Name: "films", InfoHash: []units.InfoHash{torrent(1), torrent(2)}, Price: perGiB}
-	rest := config.SellRule{Name: "rest", Any: true, Price: perGiB}
+	films := config.SellRule{Name: "films", InfoHash: []units.InfoHash{torrent(1), torrent(2)}, Price: perGiB, Rights: "own"}
+	rest := config.SellRule{Name: "rest", Any: true, Price: perGiB, Rights: "own"}
 	freeRest := config.SellRule{Name: "free rest", Any: true}
-	nothing := config.SellRule{Name: "nothing", Price: perGiB}
+	nothing := config.SellRule{Name: "nothing", Price: perGiB, Rights: "own"}
 	cases := []struct {
 		name      string
 		rules     []config.SellRule
@@ -41,12 +42,13 @@ func TestRules(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := NewSelling(config.Sell{Rules: c.rules})
-			rule, ok := s.Rule(torrent(c.torrent))
-			if rule.Name != c.rule || ok != (c.rule != "") {
-				t.Errorf("Rule: %q, %v; want %q", rule.Name, ok, c.rule)
+			f := Facts{InfoHashes: []units.InfoHash{torrent(c.torrent)}, Torrent: &client.Torrent{PrivateKnown: true}}
+			d := s.Decide(f)
+			if d.Rule == nil != (c.rule == "") || d.Rule != nil && (d.Rule.Name != c.rule || d.Rule != &s.sell.Rules[d.Index]) {
+				t.Errorf("Decide: %+v; want %q", d, c.rule)
 			}
-			if got := s.Sells(torrent(c.torrent)); got != c.sells {
-				t.Errorf("Sells: %v", got)
+			if d.Free == c.sells || d.Free != d.Price.Free() || s.Concerns(f) != c.sells {
+				t.Errorf("Decide: %+v, Concerns %v", d, s.Concerns(f))
 			}
 			if got := s.MayCharge(); got != c.mayCharge {
 				t.Errorf("MayCharge: %v", got)

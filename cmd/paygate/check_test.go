@@ -39,7 +39,7 @@ const brokenConfig = `listen: {peers: 192.0.2.1:6881}
 client: {adress: 127.0.0.1:6881}
 sell:
   rules:
-    - torrents: any
+    - all_torrents: true
       price: 25 sat
 buy: {max: 5}
 `

@@ -37,7 +37,7 @@ func TestSetupAndDoctor(t *testing.T) {
 	check(t, os.WriteFile(yaml, []byte(string(printed)+`
 data_dir: `+dir+`/data
 listen: {socks5: "127.0.0.1:0"}
-sell: {rules: [{torrents: any, price: 25 sat per GiB, rights: own}]}
+sell: {rules: [{all_torrents: true, price: 25 sat per GiB, rights: own}]}
 buy: {per_torrent: 500 sat, per_day: 500 sat, total: 500 sat, max: 500 sat, rules: [{torrents: any, max_price: 40 sat per GiB}]}
 `), 0o600))
 	found := findings(t, runs(t, 0, paygate, "doctor", "-c", yaml))
