@@ -52,7 +52,7 @@ demo: clients ## Watch one client buy a file from another (no real money)
 test: ## Everything: lint, unit tests with race detector and fuzz corpora, real clients, crashes, real lnd
 	@mkdir -p $(CACHE) && : >$(SKIPPED) && : >$(FAILED)
 	@failed=(); \
-	for part in lint unit e2e crash real; do \
+	for part in lint unit e2e matrix-smoke crash real; do \
 		echo "== $$part"; \
 		$(MAKE) $$part || failed+=("$$part"); \
 	done; \
@@ -68,7 +68,7 @@ test: ## Everything: lint, unit tests with race detector and fuzz corpora, real 
 unit: ## Unit tests, shuffled, with the race detector; allocations without it; fuzz corpora run as seeds
 	@mkdir -p $(CACHE)
 	@[ -n "$(RACE)" ] || echo 'race detector: there is no C compiler' >>$(SKIPPED)
-	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario)$$') \
+	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario|matrix)$$') \
 		| $(GO) $(TALLY) -name unit
 	@$(GO) test -short -run Alloc $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n1 dirname | sort -u)
 
@@ -76,6 +76,21 @@ unit: ## Unit tests, shuffled, with the race detector; allocations without it; f
 e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
 	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) $(TALLY) -v -name e2e
+
+.PHONY: matrix
+matrix: clients trixie-if-possible ## Every client, old and new, x way in x encryption x IPv4/IPv6; writes the table into docs/clients.md
+	@mkdir -p $(CACHE)
+	@$(GO) test -json -count=1 -timeout 60m -parallel $(PARALLEL) -run 'TestMatrix' ./test/matrix -args -all -page $(CURDIR)/docs/clients.md \
+		| $(GO) run ./test/tally -v -name matrix -notes $(SKIPPED)
+
+.PHONY: matrix-smoke
+matrix-smoke: clients trixie-if-possible ## A few cells of it that stand for all
+	@mkdir -p $(CACHE)
+	@$(GO) test -json -count=1 -timeout 20m -parallel $(PARALLEL) ./test/matrix | $(GO) run ./test/tally -v -name matrix-smoke -notes $(SKIPPED)
+
+.PHONY: trixie-if-possible
+trixie-if-possible:
+	@test/install/trixie.sh >/dev/null || [ $$? -eq 3 ]
 
 .PHONY: lnd
 lnd: ## Build lnd and btcd for tests, once, outside the repository

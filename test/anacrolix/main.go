@@ -35,7 +35,8 @@ func main() {
 type options struct {
 	api              string
 	listen           netip.AddrPort
-	socks5           string
+	socks5, tracker  string
+	ipv6             bool
 	upload, download int
 }
 
@@ -45,6 +46,8 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.api, "api", "127.0.0.1:0", "where to be driven, host:port")
 	flags.TextVar(&o.listen, "listen", netip.AddrPort{}, "where to listen for peers, host:port")
 	flags.StringVar(&o.socks5, "socks5", "", "proxy for outgoing connections, host:port; empty: direct")
+	flags.StringVar(&o.tracker, "tracker", "", "SOCKS5 proxy for announces alone, host:port")
+	flags.BoolVar(&o.ipv6, "ipv6", false, "take peers with IPv6 addresses, too")
 	flags.IntVar(&o.upload, "upload", 0, "limit in bytes per second; 0: none")
 	flags.IntVar(&o.download, "download", 0, "limit in bytes per second; 0: none")
 	if err := flags.Parse(args); err != nil {

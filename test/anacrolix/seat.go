@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/anacrolix/torrent"
 	"github.com/anacrolix/torrent/metainfo"
@@ -26,10 +28,15 @@ type seat struct{ client *torrent.Client }
 
 func newSeat(o options) (*seat, error) {
 	cfg := torrent.NewDefaultClientConfig()
-	cfg.ListenHost = func(string) string { return o.listen.Addr().String() }
+	cfg.ListenHost = func(network string) string {
+		if strings.HasSuffix(network, "6") && o.listen.Addr().Is4() {
+			return "::1"
+		}
+		return o.listen.Addr().String()
+	}
 	cfg.ListenPort = int(o.listen.Port())
 	cfg.Seed = true
-	cfg.NoDHT, cfg.DisableUTP, cfg.DisableIPv6, cfg.DisablePEX = true, true, true, true
+	cfg.NoDHT, cfg.DisableUTP, cfg.DisableIPv6, cfg.DisablePEX = true, true, !o.ipv6, true
 	cfg.NoDefaultPortForwarding, cfg.DisableWebseeds, cfg.DisableWebtorrent = true, true, true
 	cfg.HeaderObfuscationPolicy = torrent.HeaderObfuscationPolicy{}
 	cfg.DialForPeerConns = false
@@ -40,11 +47,15 @@ func newSeat(o options) (*seat, error) {
 	if o.download > 0 {
 		cfg.DownloadRateLimiter = rate.NewLimiter(rate.Limit(o.download), limiterBurst)
 	}
-	dialer, err := newDialer(o)
+	dialer, err := newDialer(o, o.socks5)
 	if err != nil {
 		return nil, err
 	}
-	cfg.TrackerDialContext, cfg.HTTPDialContext = dialer.DialContext, dialer.DialContext
+	announces, err := newDialer(o, cmp.Or(o.tracker, o.socks5))
+	if err != nil {
+		return nil, err
+	}
+	cfg.TrackerDialContext, cfg.HTTPDialContext = announces.DialContext, announces.DialContext
 	client, err := torrent.NewClient(cfg)
 	if err != nil {
 		return nil, err
@@ -53,13 +64,13 @@ func newSeat(o options) (*seat, error) {
 	return &seat{client}, nil
 }
 
-// newDialer dials from the address that the client listens on, or through the proxy.
-func newDialer(o options) (proxy.ContextDialer, error) {
+// newDialer dials from the address that the client listens on, or through a proxy.
+func newDialer(o options, socks5 string) (proxy.ContextDialer, error) {
 	direct := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(o.listen.Addr(), 0))}
-	if o.socks5 == "" {
+	if socks5 == "" {
 		return direct, nil
 	}
-	d, err := proxy.SOCKS5("tcp", o.socks5, nil, direct)
+	d, err := proxy.SOCKS5("tcp", socks5, nil, direct)
 	if err != nil {
 		return nil, err
 	}

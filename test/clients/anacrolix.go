@@ -20,6 +20,7 @@ type anacrolix struct {
 
 func (a *anacrolix) command(spec Spec) (*exec.Cmd, error) {
 	cmd := exec.Command(spec.Program, "-api", a.api, "-listen", spec.Listen.String(), "-socks5", spec.SOCKS5,
+		"-tracker", spec.Tracker, "-ipv6="+fmt.Sprint(spec.IPv6),
 		"-upload", fmt.Sprint(int64(spec.Upload)), "-download", fmt.Sprint(int64(spec.Download)))
 	// Its default storage fails to flush files that do not end on a page boundary (EINVAL from msync).
 	cmd.Env = []string{"TORRENT_STORAGE_DEFAULT_FILE_IO=classic"}

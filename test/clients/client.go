@@ -102,7 +102,8 @@ type Spec struct {
 	Everywhere bool           // listen on every address instead, with that port
 	SOCKS5     string         // proxy for its outgoing connections, host:port; empty: direct. qBittorrent then stops listening
 	HTTP       string         // HTTP proxy for its outgoing connections to peers, host:port
-	Tracker    string         // HTTP proxy for its announces alone, host:port
+	Tracker    string         // proxy for its announces alone, host:port: SOCKS5 for qBittorrent and Anacrolix, else HTTP
+	IPv6       bool           // take peers of that family, too, if Listen is not of it; most clients always do
 	Encryption Encryption
 	Upload     units.Bytes // limits in bytes per second; 0: none
 	Download   units.Bytes

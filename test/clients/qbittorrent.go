@@ -2,6 +2,7 @@ package clients
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -52,7 +53,7 @@ func (q *qBittorrent) settings(spec Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	proxy, err := qbProxy(spec.SOCKS5)
+	proxy, err := qbProxy(cmp.Or(spec.SOCKS5, spec.Tracker))
 	if err != nil {
 		return "", err
 	}

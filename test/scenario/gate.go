@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,14 +32,23 @@ type Options map[string]any
 
 // Gate is one paygate process and its directory: configuration, log, and the data that survives it.
 type Gate struct {
-	program, dir string
-	proc         *process.Process
+	command []string // the program, and what it is started by
+	dir     string
+	proc    *process.Process
 }
 
 // StartGate writes the configuration, to which it adds data_dir, and starts `paygate run`. It returns once the status
 // socket answers. The directory's path must be short: a socket lies below it.
 func StartGate(ctx context.Context, program, dir string, config Options) (*Gate, error) {
-	g := &Gate{program: program, dir: dir}
+	return StartGateIn(ctx, "", program, dir, config)
+}
+
+// StartGateIn is StartGate in a network namespace, named by its path; empty: the caller's.
+func StartGateIn(ctx context.Context, namespace, program, dir string, config Options) (*Gate, error) {
+	g := &Gate{command: []string{program}, dir: dir}
+	if namespace != "" {
+		g.command = []string{"nsenter", "--net=" + namespace, "--", program}
+	}
 	data := filepath.Join(dir, "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
@@ -76,7 +86,8 @@ func (g *Gate) LogFile() string { return filepath.Join(g.dir, "paygate.log") }
 // Start starts the process, the first time or after Kill or Stop, and waits until its status socket answers.
 func (g *Gate) Start(ctx context.Context) error {
 	var err error
-	g.proc, err = process.Start(exec.Command(g.program, "run", "-c", g.ConfigFile()), g.LogFile())
+	args := append(slices.Clone(g.command[1:]), "run", "-c", g.ConfigFile())
+	g.proc, err = process.Start(exec.Command(g.command[0], args...), g.LogFile())
 	if err != nil {
 		return fmt.Errorf("start paygate: %w", err)
 	}
@@ -121,7 +132,8 @@ func (g *Gate) Process() *process.Process { return g.proc }
 
 // Command runs a subcommand of the program with the gate's configuration, as its owner would, and returns what it prints.
 func (g *Gate) Command(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, g.program, append(args, "-c", g.ConfigFile())...)
+	args = append(args, "-c", g.ConfigFile())
+	cmd := exec.CommandContext(ctx, g.command[0], append(slices.Clone(g.command[1:]), args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("paygate %s: %w\n%s", strings.Join(args, " "), err, out)

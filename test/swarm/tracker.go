@@ -19,7 +19,7 @@ import (
 // announceInterval is what clients are told to wait before they ask again.
 const announceInterval = 30 * time.Second
 
-// Tracker is an HTTP tracker (BEP 3, compact answers of BEP 23) that answers each client with the peers that were
+// Tracker is an HTTP tracker (BEP 3, compact answers of BEP 23 and BEP 7) that answers each client with the peers that were
 // chosen for it. Clients are told apart by the announce address that they were given. It is safe for concurrent use.
 type Tracker struct {
 	listener net.Listener
@@ -95,8 +95,11 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "bad info_hash", http.StatusBadRequest)
 		return
 	}
-	compact, known := t.answer(r.PathValue("client"), ih)
+	compact, compact6, known := t.answer(r.PathValue("client"), ih)
 	answer := map[string]any{"interval": int(announceInterval.Seconds()), "min interval": 5, "peers": compact}
+	if compact6 != nil {
+		answer["peers6"] = compact6 // BEP 7
+	}
 	if !known {
 		answer = map[string]any{"failure reason": "this client was told of no such torrent"}
 	}
@@ -109,16 +112,19 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(encoded)
 }
 
-// answer returns the peers in the compact form: 4 bytes of address and 2 of port each.
-func (t *Tracker) answer(client string, ih units.InfoHash) (compact []byte, known bool) {
+// answer returns the peers in the compact form: 4 or 16 bytes of address and 2 of port each.
+func (t *Tracker) answer(client string, ih units.InfoHash) (compact, compact6 []byte, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seen[client]++
 	peers, known := t.peers[client][ih]
 	for _, p := range peers {
-		ip := p.Addr().As4()
-		compact = append(compact, ip[:]...)
-		compact = append(compact, byte(p.Port()>>8), byte(p.Port()))
+		into := &compact
+		if p.Addr().Is6() {
+			into = &compact6
+		}
+		*into = append(*into, p.Addr().AsSlice()...)
+		*into = append(*into, byte(p.Port()>>8), byte(p.Port()))
 	}
-	return compact, known
+	return compact, compact6, known
 }

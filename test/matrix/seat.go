@@ -1,0 +1,144 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"paygate/test/clients"
+	"paygate/test/scenario"
+)
+
+// seat is one party: a client behind a paygate of its own.
+type seat struct {
+	role   role
+	client clients.Client
+	gate   *scenario.Gate
+	public netip.AddrPort // where the swarm reaches it
+}
+
+// plan is what a seat is made of.
+type plan struct {
+	name       string // of its directory, and by which the tracker knows it
+	kind       clients.Kind
+	role       role
+	way        way
+	encryption clients.Encryption // of the client, and of its paygate towards peers; Default: both as they come
+	at, behind *place             // of paygate and of the client
+	ipv6       bool               // the family that the swarm reaches it by
+}
+
+// owner is the user that clients run as where paygate's firewall rule goes by user.
+const owner = 4242
+
+// sit starts a client and its paygate. Both end with the test.
+func (m *match) sit(ctx context.Context, p plan) (*seat, error) {
+	s := &seat{role: p.role, public: netip.AddrPortFrom(p.at.address(p.ipv6), port(m.t))}
+	spec := m.clientSpec(p)
+	config, err := m.gateConfig(ctx, p, s.public, &spec)
+	if err != nil {
+		return nil, err
+	}
+	s.client, err = clients.Launch(ctx, p.kind, spec)
+	if err != nil {
+		output, _ := os.ReadFile(filepath.Join(spec.Dir, "output.log"))
+		return nil, fmt.Errorf("%w\n%s", err, output[max(0, len(output)-1000):])
+	}
+	m.t.Cleanup(s.client.Close)
+	s.gate, err = scenario.StartGateIn(ctx, p.at.namespace, m.programs.Paygate, filepath.Join(m.dir, p.name+"-gate"), config)
+	if err != nil {
+		return nil, fmt.Errorf("paygate of %s: %w", p.name, err)
+	}
+	m.t.Cleanup(func() { m.stop(p.name, s.gate) })
+	return s, nil
+}
+
+// stop ends a paygate in good order, and fails the test if that does not go well or its log tells of a defect.
+func (m *match) stop(name string, g *scenario.Gate) {
+	if err := g.Stop(); err != nil {
+		m.t.Errorf("paygate of %s: %v", name, err)
+	}
+	if err := g.CheckLog(); err != nil {
+		m.t.Errorf("paygate of %s: %v", name, err)
+	}
+}
+
+// clientSpec is how the client is set up, as docs/clients.md tells its owner to; gateConfig adds the proxies.
+func (m *match) clientSpec(p plan) clients.Spec {
+	spec := clients.Spec{
+		Dir: filepath.Join(m.dir, p.name), Encryption: p.encryption, Namespace: p.behind.namespace, IPv6: p.ipv6,
+		Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port(m.t)),
+	}
+	switch {
+	case p.way == gateway:
+		spec.Everywhere = true
+	case p.behind.namespace == "":
+		spec.Listen = netip.AddrPortFrom(p.behind.v4, spec.Listen.Port())
+	}
+	if p.way == redirect {
+		spec.User = owner
+	}
+	if p.kind == clients.Anacrolix {
+		spec.Program = m.programs.Anacrolix
+	}
+	return spec
+}
+
+// gateConfig is paygate's configuration, and sets in spec the proxies that the client is to use.
+func (m *match) gateConfig(ctx context.Context, p plan, public netip.AddrPort, spec *clients.Spec) (scenario.Options, error) {
+	listen := scenario.Options{}
+	client := scenario.Options{"address": spec.Listen.String()}
+	config := scenario.Options{"listen": listen, "client": client}
+	proxy := netip.AddrPortFrom(spec.Listen.Addr(), port(m.t)).String()
+	switch p.way {
+	case inbound:
+		listen["peers"] = public.String()
+		if p.behind.namespace != "" { // its socket on loopback cannot leave the machine, not even to a tracker
+			spec.Tracker = proxy
+			listen[trackerProxy(p.kind)] = proxy
+		}
+	case socks5:
+		listen["socks5"], spec.SOCKS5 = proxy, proxy
+		delete(config, "client") // it has no listener
+	case connect:
+		listen["peers"], listen["http"] = public.String(), proxy
+		spec.HTTP = proxy
+	case trackers:
+		listen["peers"], listen["http"] = public.String(), proxy
+		client["dial_trackers"], spec.Tracker = true, proxy
+	}
+	if err := m.terms(ctx, p.role, config); err != nil {
+		return nil, err
+	}
+	return config, nil
+}
+
+// trackerProxy is which of paygate's proxies a client can send its announces through, and nothing else.
+func trackerProxy(kind clients.Kind) string {
+	if kind.TakesSOCKS5() {
+		return "socks5"
+	}
+	return "http"
+}
+
+// terms adds what is sold or bought, and the Lightning node.
+func (m *match) terms(ctx context.Context, r role, config scenario.Options) error {
+	torrents := []string{m.torrent.InfoHash.String()}
+	node := m.lightning.Buyer
+	if r == sells {
+		node = m.lightning.Seller
+		config["sell"] = scenario.Options{"rules": []scenario.Options{{
+			"name": "matrix", "torrents": torrents, "rights": "own", "price": price, "sample": "256 KiB", "min": "1 sat", "max": "5 sat",
+		}}}
+	} else {
+		config["buy"] = scenario.Options{
+			"per_torrent": "1000 sat", "per_day": "1000 sat", "total": "1000 sat", "min": "1 sat", "max": "5 sat",
+			"rules": []scenario.Options{{"name": "matrix", "torrents": torrents, "max_price": price}},
+		}
+	}
+	section, err := node.Options(ctx)
+	config["lightning"] = section
+	return err
+}
