@@ -17,7 +17,8 @@ type Settings struct {
 	RandomPort         bool   // it takes another port at each start
 	AnnouncePort       uint16 // what it tells trackers, if that is set apart from ListenPort; 0: ListenPort
 	AnnouncePortOK     bool   // this version has such a setting
-	BindAddress        string // the address it is bound to; "": every one; "?": cannot be asked for
+	BindAddress        string // the address it is bound to; "": every one; see BindKnown
+	BindKnown          bool   // BindAddress and BindInterface were told
 	BindInterface      string // the network interface it is bound to; "": any
 	TCP                bool   // it takes and makes TCP connections
 	UTP                bool   // and uTP (BEP 29)
@@ -27,6 +28,7 @@ type Settings struct {
 	PortForwarding     bool   // it asks the router for a port (UPnP, NAT-PMP)
 	Encryption         Encryption
 	Proxy              Proxy
+	SlotsKnown         bool // the next two were told
 	UploadSlots        int  // over all torrents; 0: unlimited
 	SlotsPerTorrent    int  // 0: unlimited
 	MaxPeers           int  // connections over all torrents; 0: unlimited

@@ -25,7 +25,7 @@ type Torrent struct {
 	Private       bool             // BEP 27
 	PrivateKnown  bool             // false: Private was not told (yet)
 	ProgressKnown bool             // false: Done, Uploaded, Downloaded and Ratio were not told
-	Trackers      []string         // announce URLs
+	Trackers      []string         // announce URLs; they may hold the owner's passkeys, so they must never be shown
 	Size          units.Bytes      // of what is wanted of it
 	Done          units.Bytes      // of Size
 	Uploaded      units.Bytes      // ever
