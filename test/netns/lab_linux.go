@@ -60,6 +60,7 @@ func (l *Lab) Connect(a *Namespace, nameA, addressesA string, b *Namespace, name
 // up gives an interface its addresses.
 func (n *Namespace) up(name, addresses string) {
 	n.t.Helper()
+	n.Set("net.ipv6.conf."+name+".accept_dad", "0")
 	for address := range strings.FieldsSeq(addresses) {
 		args := []string{"address", "add", address, "dev", name}
 		if strings.Contains(address, ":") {

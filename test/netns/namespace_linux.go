@@ -80,11 +80,18 @@ func (n *Namespace) Do(f func() error) error {
 }
 
 // aside is Do on a thread of its own, for what may wait.
-func (n *Namespace) aside(f func() error) error {
+func (n *Namespace) aside(f func() error) error { return n.As(0, f) }
+
+// As is Do on a thread of its own, so that f may wait, and sockets that f opens are owned by a user, who need not have a
+// name. Processes that f starts are not: see StartAs.
+func (n *Namespace) As(uid uint32, f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with this goroutine
 		err := unix.Setns(n.fd, unix.CLONE_NEWNET)
+		if err == nil && uid != 0 {
+			err = unix.Setfsuid(int(uid))
+		}
 		if err == nil {
 			err = f()
 		}
@@ -119,6 +126,15 @@ func (n *Namespace) Feed(input, program string, args ...string) string {
 func (n *Namespace) Run(program string, args ...string) string {
 	n.t.Helper()
 	return n.Feed("", program, args...)
+}
+
+// Set sets a sysctl of the namespace.
+func (n *Namespace) Set(key, value string) {
+	n.t.Helper()
+	file := filepath.Join("/proc/sys", strings.ReplaceAll(key, ".", "/"))
+	if err := n.Do(func() error { return os.WriteFile(file, []byte(value), 0) }); err != nil {
+		n.t.Fatalf("%s: set %s: %v", n.Name, key, err)
+	}
 }
 
 // Start runs a program in the namespace, its output appended to a file. It is killed when the test ends.
