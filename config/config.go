@@ -9,18 +9,19 @@ import (
 
 // Config is a whole, valid configuration.
 type Config struct {
-	DataDir   string
-	Log       Log
-	Listen    Listen // with Client: the only client; both empty if there are Clients
-	Client    Client
-	Clients   []Front // several clients; see PerClient
-	Limits    Limits
-	Lightning Lightning
-	Sell      Sell
-	Buy       Buy
-	GeoIP     string   // MaxMind file that tells an address's country; "": none
-	Observe   bool     // true: everything runs, and nothing is charged or paid
-	Notes     Problems // what is valid but may not do what its author expects
+	DataDir    string
+	Log        Log
+	Listen     Listen // with Client: the only client; both empty if there are Clients
+	Client     Client
+	Clients    []Front // several clients; see PerClient
+	Encryption Encryption
+	Limits     Limits
+	Lightning  Lightning
+	Sell       Sell
+	Buy        Buy
+	GeoIP      string   // MaxMind file that tells an address's country; "": none
+	Observe    bool     // true: everything runs, and nothing is charged or paid
+	Notes      Problems // what is valid but may not do what its author expects
 }
 
 // Enabled reports whether there is a node at all.
@@ -72,6 +73,10 @@ type Dial struct {
 	InfoHash units.InfoHash
 	Peers    []string // host:port
 }
+
+// Encryption says what is done about encrypted BitTorrent (MSE) towards the swarm and towards the clients: auto, require,
+// prefer or off.
+type Encryption struct{ Peers, Client string }
 
 // Limits bound what strangers can make paygate hold.
 type Limits struct {

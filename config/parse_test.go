@@ -58,10 +58,11 @@ func TestDefaults(t *testing.T) {
 	c.Lightning.TLSCert, c.Lightning.Macaroon, c.Notes = nil, "", nil
 	h, _ := units.ParseInfoHash(hashA)
 	want := &Config{
-		DataDir: home + "/.paygate",
-		Log:     Log{"info", "auto"},
-		Listen:  Listen{Peers: "192.0.2.1:6881"},
-		Client:  Client{Address: "127.0.0.1:6881", Source: "alias", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
+		DataDir:    home + "/.paygate",
+		Log:        Log{"info", "auto"},
+		Listen:     Listen{Peers: "192.0.2.1:6881"},
+		Client:     Client{Address: "127.0.0.1:6881", Source: "alias", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
+		Encryption: Encryption{Peers: "auto", Client: "auto"},
 		Limits: Limits{
 			Connections: 2000, PerAddress: 16, Handshakes: 512, HandshakeTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
 			UnpaidPeers: 60, UnpaidSlots: 8,
@@ -102,6 +103,7 @@ func TestEveryValueIsRead(t *testing.T) {
 data_dir: state
 log: {level: debug, format: json}
 listen: {peers: 192.0.2.1:6881, public_port: 51413, socks5: 127.0.0.1:1080, socks5_user: u, socks5_password: "p w", redirect: ":17000", tproxy: "[::]:17001"}
+encryption: {peers: require, client: off}
 client:
   address: 127.0.0.1:6882
   address_ipv6: "[::1]:6882"
@@ -153,7 +155,8 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}},
 			Name: "films", API: API{"https://box.example/qbt", "admin", ""}, Torrents: "dir/t", InfoHashes: []units.InfoHash{b},
 		},
-		Limits: Limits{100, 3, 50, 3 * time.Second, 500 * time.Millisecond, 20, 4},
+		Encryption: Encryption{Peers: "require", Client: "off"},
+		Limits:     Limits{100, 3, 50, 3 * time.Second, 500 * time.Millisecond, 20, 4},
 		Lightning: Lightning{
 			Address: "node.example:10009", Network: "regtest", PayTimeout: 30 * time.Second, MaxParts: 4, CLTVLimit: 400,
 			InvoiceTTL: 20 * time.Minute, PrivateHint: true,
@@ -162,17 +165,17 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
 				{
-					Name: "mine", Line: 32, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
+					Name: "mine", Line: 33, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
 					Legacy: "throttle", Throttle: 10_000, Rights: "licensed", When: "always", Min: 5000, Max: 6000, Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 				{
-					Name: "sell[1]", Line: 33, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
+					Name: "sell[1]", Line: 34, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
 					Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{Name: "b", Line: 34, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
+			Rules:      []BuyRule{{Name: "b", Line: 35, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
 			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
 		},
 	}

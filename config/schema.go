@@ -26,6 +26,10 @@ func schema(p *parser, c *Config) []option {
 			f := &Front{}
 			return frontSchema(p, f), func() { c.Clients = append(c.Clients, *f) }
 		}},
+		{key: "encryption", options: []option{
+			{key: "peers", def: "auto", set: oneOf(&c.Encryption.Peers, "auto", "require", "prefer", "off")},
+			{key: "client", def: "auto", set: oneOf(&c.Encryption.Client, "auto", "require", "prefer", "off")},
+		}},
 		{key: "limits", options: limitsSchema(&c.Limits)},
 		{key: "lightning", options: lightningSchema(p, &c.Lightning)},
 		{key: "sell", options: sellSchema(&c.Sell)},

@@ -86,6 +86,9 @@ func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
 		Redirect: cfg.Listen.Redirect, TProxy: cfg.Listen.TProxy, ClientIPv6: cfg.Client.IPv6, FromPeer: cfg.Client.Source == "peer",
 		Client: cfg.Client.Address, Aliases: cfg.Client.Aliases, AliasFile: dir.file(aliasFile(cfg)), Dial: dial,
 		Connections: cfg.Limits.Connections, PerAddress: cfg.Limits.PerAddress, Handshakes: cfg.Limits.Handshakes,
+		Encryption: proxy.Encryption{
+			Remote: proxy.EncryptionMode(cfg.Encryption.Peers), Client: proxy.EncryptionMode(cfg.Encryption.Client),
+		},
 		HandshakeTimeout: cfg.Limits.HandshakeTimeout, DrainTimeout: cfg.Limits.DrainTimeout,
 	}
 }
