@@ -9,17 +9,16 @@ import (
 )
 
 const (
-	// blindChunk is how many bytes are spliced between two updates of the counters.
+	// blindChunk is how many bytes are copied between two updates of the counters.
 	blindChunk = 1 << 20
 	// linger is how long the other direction may go on after one has ended.
 	linger = 10 * time.Second
 )
 
-// copyBlind copies until src ends, which is io.EOF, or something fails. Both are bare TCP connections, so that
-// the kernel splices.
-func copyBlind(dst, src *net.TCPConn, counts ...*atomic.Int64) error {
+// copyBuffered is copyBlind where the kernel cannot splice.
+func copyBuffered(dst, src *net.TCPConn, counts ...*atomic.Int64) error {
 	for {
-		n, err := io.CopyN(dst, src, blindChunk)
+		n, err := io.CopyN(struct{ io.Writer }{dst}, src, blindChunk)
 		for _, c := range counts {
 			if c != nil {
 				c.Add(n)

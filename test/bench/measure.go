@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/rc4"
 	"errors"
 	"fmt"
@@ -284,15 +283,4 @@ func cipherPass() float64 {
 		c.XORKeyStream(buf, buf)
 	}
 	return (threadTime() - before).Seconds() * gib / (n * block)
-}
-
-// order sorts by a figure, those that have none last.
-func order(a, b float64) int {
-	switch {
-	case math.IsNaN(a):
-		return 1
-	case math.IsNaN(b):
-		return -1
-	}
-	return cmp.Compare(a, b)
 }
