@@ -68,11 +68,11 @@ func (p *parser) checkListen(c *Config) {
 		p.wrong("listen", "nothing to do: no connection can come in and none is dialled",
 			`set client.api.url to your client's web interface, listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", listen.socks5 or client.dial`)
 	}
-	if l.PublicPort != 0 && l.Peers == "" && p.sound("listen.peers") {
-		p.note("listen.public_port", "has no effect without listen.peers", "remove it or set listen.peers")
+	if l.PublicPort != 0 && l.Peers == "" && l.TProxy == "" && p.sound("listen.peers", "listen.tproxy") {
+		p.note("listen.public_port", "is told to the swarm, but nobody answers there without listen.peers", "remove it or set listen.peers")
 	}
 	p.checkOwnPorts(l)
-	p.checkSOCKS5(l)
+	p.checkProxies(l)
 }
 
 // checkOwnPorts reports addresses that paygate would listen on twice.
@@ -87,20 +87,23 @@ func (p *parser) checkOwnPorts(l Listen) {
 	}
 }
 
-func (p *parser) checkSOCKS5(l Listen) {
+func (p *parser) checkProxies(l Listen) {
 	user, password := l.SOCKS5User != "", l.SOCKS5Password != ""
-	if !p.sound("listen.socks5", "listen.socks5_user", "listen.socks5_password") {
+	if !p.sound("listen.socks5", "listen.http", "listen.socks5_user", "listen.socks5_password") {
 		return
 	}
 	switch {
 	case user != password:
 		p.wrong("listen.socks5_user", "user and password go together",
 			"set both of socks5_user and socks5_password, or neither; the password may come from "+variableName(under(p.group, "listen.socks5_password")))
-	case l.SOCKS5 == "" && user:
-		p.note("listen.socks5_user", "has no effect without listen.socks5", "remove it or set listen.socks5")
-	case l.SOCKS5 != "" && !user && !isLoopback(l.SOCKS5):
-		p.wrong("listen.socks5", "would be an open proxy: other machines can reach it and no password is set",
-			"listen on 127.0.0.1, or set socks5_user and socks5_password")
+	case l.SOCKS5 == "" && l.HTTP == "" && user:
+		p.note("listen.socks5_user", "has no effect without listen.socks5 and listen.http", "remove it or set one of them")
+	}
+	for _, proxy := range []taken{{"socks5", l.SOCKS5}, {"http", l.HTTP}} {
+		if proxy.address != "" && user == password && !user && !isLoopback(proxy.address) {
+			p.wrong("listen."+proxy.path, "would be an open proxy: other machines can reach it and no password is set",
+				"listen on 127.0.0.1, or set socks5_user and socks5_password")
+		}
 	}
 }
 

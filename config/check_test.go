@@ -73,6 +73,9 @@ func TestProblems(t *testing.T) {
 		{"aliases outside loopback", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, aliases: 10.0.0.0/8}\n", []string{`client.aliases: "10.0.0.0/8" is not a range of loopback addresses`}},
 		{"aliases too few", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, aliases: 127.1.0.0/17}\n", []string{`client.aliases: "127.1.0.0/17" is not a range`}},
 		{"open proxy", "listen: {socks5: '0.0.0.0:1080'}\n", []string{"listen.socks5: would be an open proxy"}},
+		{"open HTTP proxy", "listen: {http: '0.0.0.0:8118'}\n", []string{"listen.http: would be an open proxy"}},
+		{"guarded HTTP proxy", "listen: {http: '0.0.0.0:8118', socks5_user: u, socks5_password: p}\n", nil},
+		{"both on one port", "listen: {socks5: '127.0.0.1:1', http: '127.0.0.1:1'}\n", []string{"listen.http: takes the same address as listen.socks5"}},
 		{"guarded proxy", "listen: {socks5: '0.0.0.0:1080', socks5_user: u, socks5_password: p}\n", nil},
 		{"user without password", "listen: {socks5: '127.0.0.1:1080', socks5_user: u}\n", []string{"listen.socks5_user: user and password go together"}},
 		{"user without proxy", "listen: {peers: 192.0.2.1:6881, socks5_user: u, socks5_password: p}\nclient: {address: 127.0.0.1:1}\n", []string{"note: listen.socks5_user: has no effect"}},
@@ -84,7 +87,7 @@ func TestProblems(t *testing.T) {
 		{"IPv6 address for nothing", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, address_ipv6: '[::1]:1'}\n", []string{"note: client.address_ipv6: has no effect"}},
 		{"IPv6 address that is none", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, source: peer, address_ipv6: 127.0.0.1:1}\n", []string{"client.address_ipv6: 127.0.0.1:1 is not an IPv6 address"}},
 		{"unknown source", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, source: true}\n", []string{`client.source: "true" is not a choice here (choose alias or peer)`}},
-		{"public port for nothing", "listen: {socks5: '127.0.0.1:1', public_port: 7}\n", []string{"note: listen.public_port: has no effect"}},
+		{"public port for nothing", "listen: {socks5: '127.0.0.1:1', public_port: 7}\n", []string{"note: listen.public_port: is told to the swarm"}},
 		{"dial without hash and peers", "client: {address: 127.0.0.1:1, dial: [{}]}\n", []string{"client.dial[0].info_hash: is missing", "client.dial[0].peers: names no peer"}},
 		{"dial only", "client: {address: 127.0.0.1:1, dial: [{info_hash: " + hashA + ", peers: ['192.0.2.1:1']}]}\n", nil},
 

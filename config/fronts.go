@@ -51,7 +51,7 @@ type taken struct{ path, address string }
 
 // addresses are those that paygate listens on, by their keys under listen.
 func (l Listen) addresses() []taken {
-	return []taken{{"peers", l.Peers}, {"socks5", l.SOCKS5}, {"redirect", l.Redirect}, {"tproxy", l.TProxy}}
+	return []taken{{"peers", l.Peers}, {"socks5", l.SOCKS5}, {"http", l.HTTP}, {"redirect", l.Redirect}, {"tproxy", l.TProxy}}
 }
 
 // any reports whether paygate listens at all.

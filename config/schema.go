@@ -44,6 +44,7 @@ func listenSchema(p *parser, l *Listen) []option {
 		{key: "peers", set: ownAddress(&l.Peers)},
 		{key: "public_port", set: integer(&l.PublicPort, 1, 65535)},
 		{key: "socks5", set: ownAddress(&l.SOCKS5)},
+		{key: "http", set: ownAddress(&l.HTTP)},
 		{key: "socks5_user", set: text(&l.SOCKS5User, 255)},
 		{key: "socks5_password", secret: true, set: secretText(p, &l.SOCKS5Password, 255)},
 		{key: "redirect", set: ownAddress(&l.Redirect)},

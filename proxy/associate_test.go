@@ -96,7 +96,9 @@ func TestAssociate(t *testing.T) {
 	to := headerTo(addressOf(tracker))
 	_, port, _ := strings.Cut(addressOf(tracker).String(), ":")
 	var number uint16
-	fmt.Sscan(port, &number)
+	if _, err := fmt.Sscan(port, &number); err != nil {
+		t.Fatal(err)
+	}
 	byName := binary.BigEndian.AppendUint16(append([]byte{0, 0, 0, 3, 9}, "localhost"...), number)
 	var from netip.AddrPort
 	for name, c := range map[string]struct {

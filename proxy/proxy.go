@@ -24,7 +24,8 @@ type Config struct {
 	Peers            string        // public BitTorrent address, host:port; "" = no inbound
 	PublicPort       uint16        // told to the swarm as `p` (BEP 10); 0 = the port of Peers
 	SOCKS5           string        // address for the client's outgoing connections, host:port; "" = off
-	SOCKS5User       string        // with SOCKS5Password asked for when not empty (RFC 1929)
+	HTTP             string        // HTTP proxy for the client's trackers, and for peers by CONNECT, host:port; "" = off
+	SOCKS5User       string        // with SOCKS5Password asked for when not empty (RFC 1929, and Basic for HTTP)
 	SOCKS5Password   units.Secret  // see SOCKS5User
 	Redirect         string        // address for the client's outgoing connections that netfilter redirects, host:port; "" = off
 	TProxy           string        // address for connections that TPROXY rules bring, both ways, host:port; "" = off
@@ -68,6 +69,7 @@ type Proxy struct {
 	log     *zap.Logger
 	peers   *net.TCPListener
 	socks   *net.TCPListener
+	web     *net.TCPListener
 	redir   *net.TCPListener
 	tproxy  *net.TCPListener
 	mark    func(string, string, syscall.RawConn) error // marks a socket to be dialled with; nil: nothing to do
@@ -189,6 +191,11 @@ func (p *Proxy) listen() error {
 			return fmt.Errorf("listen for SOCKS5: %w", err)
 		}
 	}
+	if p.cfg.HTTP != "" {
+		if p.web, err = listenTCP(p.cfg.HTTP); err != nil {
+			return fmt.Errorf("listen for HTTP: %w", err)
+		}
+	}
 	return p.listenRedirected()
 }
 
@@ -203,7 +210,7 @@ func listenTCP(addr string) (*net.TCPListener, error) {
 // close closes the listeners and the alias file.
 func (p *Proxy) close() error {
 	var errs []error
-	for _, l := range []*net.TCPListener{p.peers, p.socks, p.redir, p.tproxy} {
+	for _, l := range []*net.TCPListener{p.peers, p.socks, p.web, p.redir, p.tproxy} {
 		if l != nil {
 			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
@@ -218,6 +225,9 @@ func (p *Proxy) close() error {
 
 // PeersAddr is the address of the public listener, nil if there is none.
 func (p *Proxy) PeersAddr() net.Addr { return addrOf(p.peers) }
+
+// HTTPAddr is the address of the HTTP proxy listener, nil if there is none.
+func (p *Proxy) HTTPAddr() net.Addr { return addrOf(p.web) }
 
 // SOCKS5Addr is the address of the SOCKS5 listener, nil if there is none.
 func (p *Proxy) SOCKS5Addr() net.Addr { return addrOf(p.socks) }
@@ -248,6 +258,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	if p.socks != nil {
 		p.wg.Go(func() { p.accept(ctx, p.socks, p.serveSOCKS5) })
+	}
+	if p.web != nil {
+		p.wg.Go(func() { p.accept(ctx, p.web, p.serveHTTP) })
 	}
 	if p.redir != nil {
 		p.wg.Go(func() { p.accept(ctx, p.redir, p.serveRedirected) })

@@ -55,7 +55,7 @@ func (e *clientError) Unwrap() error { return e.err }
 // tell says on the log that the front stands.
 func (f *front) tell() {
 	f.log.Info("paygate stands in front of the client", zap.Stringer("peers", address{f.proxy.PeersAddr()}),
-		zap.Stringer("socks5", address{f.proxy.SOCKS5Addr()}), zap.Stringer("redirect", address{f.proxy.RedirectAddr()}),
+		zap.Stringer("socks5", address{f.proxy.SOCKS5Addr()}), zap.Stringer("http", address{f.proxy.HTTPAddr()}), zap.Stringer("redirect", address{f.proxy.RedirectAddr()}),
 		zap.Stringer("tproxy", address{f.proxy.TProxyAddr()}), zap.String("address", f.cfg.Client.Address))
 }
 

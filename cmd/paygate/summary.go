@@ -18,6 +18,9 @@ func printSummary(w io.Writer, c *config.Config) {
 		g.row("peers come in at", found(one, one.Listen.Peers))
 		g.row("client listens at", found(one, one.Client.Address))
 		g.row("client dials through", orOff(one.Listen.SOCKS5))
+		if one.Listen.HTTP != "" {
+			g.row("and over HTTP", one.Listen.HTTP)
+		}
 		if one.Client.Asked() {
 			g.row("client is asked at", one.Client.API.URL)
 		}
