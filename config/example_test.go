@@ -91,7 +91,7 @@ func TestExampleIsValidWithEverythingOn(t *testing.T) {
 }
 
 func TestExampleNamesEveryOption(t *testing.T) {
-	p := &parser{name: examplePath, env: homeEnv(t), places: map[string]spot{}, unsound: map[string]bool{}, broken: map[string]bool{}}
+	p := &parser{name: examplePath, env: homeEnv(t), source: newSource(nil), places: map[string]spot{}, unsound: map[string]bool{}, broken: map[string]bool{}}
 	root, err := document([]byte(switchedOn(readExample(t))))
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestExampleNamesEveryOption(t *testing.T) {
 // TestExampleStatesTheDefaults reads the "Default:" that each option's comment ends with. The value beside it must be
 // the default too.
 func TestExampleStatesTheDefaults(t *testing.T) {
-	p := &parser{name: examplePath, env: homeEnv(t), places: map[string]spot{}, unsound: map[string]bool{}, broken: map[string]bool{}}
+	p := &parser{name: examplePath, env: homeEnv(t), source: newSource(nil), places: map[string]spot{}, unsound: map[string]bool{}, broken: map[string]bool{}}
 	text := switchedOn(readExample(t))
 	root, err := document([]byte(text))
 	if err != nil {

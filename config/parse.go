@@ -54,6 +54,7 @@ type parser struct {
 	unsound  map[string]bool // paths at or below which something is wrong
 	broken   map[string]bool // groups of options that are something else in the file
 	problems Problems
+	source   source
 	group    string // what the paths of a check are relative to: "", or one of several clients
 
 	connection *connection // from lightning.lndconnect
@@ -64,6 +65,7 @@ type spot struct{ key, value *yaml.Node }
 
 func parse(p *parser, data []byte) (*Config, error) {
 	p.places, p.unsound, p.broken = map[string]spot{}, map[string]bool{}, map[string]bool{}
+	p.source = newSource(data)
 	c := &Config{}
 	root, err := document(data)
 	if err != nil {
@@ -73,6 +75,7 @@ func parse(p *parser, data []byte) (*Config, error) {
 	p.mapping(schema(p, c), root, "")
 	p.check(c)
 	p.problems.sort()
+	p.quote()
 	if p.problems.Fatal() {
 		return nil, p.problems
 	}
@@ -117,7 +120,19 @@ func (p *parser) syntax(err error) {
 		}
 	}
 	pr.Message = "not valid YAML: " + oneLine(text)
+	if key, _, ok := strings.Cut(p.source.at(pr.Line, 1), ":"); ok { // what follows may be a secret
+		pr.Source = key + ": …"
+	}
 	p.tell(pr)
+}
+
+// quote gives each problem the line of the file that it is about.
+func (p *parser) quote() {
+	for i := range p.problems {
+		if pr := &p.problems[i]; pr.File == p.name {
+			pr.Source = p.source.at(pr.Line, pr.Column)
+		}
+	}
 }
 
 // mapping reads a mapping by its options. A nil node stands for one that the file leaves out: every default applies.
@@ -146,10 +161,15 @@ func (p *parser) keys(opts []option, n *yaml.Node, path string) map[string]*yaml
 		case k.Kind != yaml.ScalarNode:
 			p.report(k, path, "has "+kindName(k)+" for a key", "keys are plain words")
 		case !known(opts, k.Value):
+			p.source.hideAfter(k, v)
 			p.report(k, at, "unknown option", suggest(opts, k.Value))
 		case values[k.Value] != nil:
+			p.source.hideAfter(k, v)
 			p.report(k, at, fmt.Sprintf("set before, on line %d", p.places[at].key.Line), "remove one of the two")
 		default:
+			if secret(opts, k.Value) {
+				p.source.hide(k, v)
+			}
 			values[k.Value] = v
 			p.places[at] = spot{k, v}
 		}

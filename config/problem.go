@@ -15,6 +15,7 @@ type Problem struct {
 	Message string // what is wrong
 	Remedy  string // what to do about it; may be empty
 	Note    bool   // true: the configuration is valid, but may not do what its author expects
+	Source  string // what stands on the line, without a secret; empty where it could show one
 }
 
 // String prints the problem on one line, starting with file:line:column.
@@ -38,15 +39,43 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems are all the problems of a configuration, in the order of the file. As an error it prints one per line.
+// Problems are all the problems of a configuration, in the order of the file. As an error it prints each on one line,
+// and below that the line of the file with a caret under the place.
 type Problems []Problem
 
 func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
+	lines := make([]string, 0, len(ps))
 	for i, p := range ps {
-		lines[i] = p.String()
+		lines = append(lines, p.String())
+		if last := i+1 == len(ps) || ps[i+1].Line != p.Line || ps[i+1].Column != p.Column; last && p.Source != "" {
+			lines = append(lines, p.excerpt())
+		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// excerptWidth is how much of a long line is shown.
+const excerptWidth = 100
+
+// excerpt shows the line of the file, with a caret under the column.
+func (p Problem) excerpt() string {
+	line := []rune(p.Source)
+	at := min(max(p.Column-1, 0), len(line))
+	before, after := "", ""
+	if from := at - excerptWidth/2; len(line) > excerptWidth && from > 0 {
+		line, at, before = line[from:], at-from, "…"
+	}
+	if len(line) > excerptWidth {
+		line, after = line[:excerptWidth], "…"
+	}
+	number := fmt.Sprintf("%6d", p.Line)
+	pad := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, before+string(line[:at]))
+	return fmt.Sprintf("%s | %s%s%s\n%s | %s^", number, before, string(line), after, strings.Repeat(" ", len(number)), pad)
 }
 
 // Fatal reports whether any of the problems is more than a note.

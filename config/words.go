@@ -58,7 +58,13 @@ func known(opts []option, key string) bool {
 	return slices.ContainsFunc(opts, func(o option) bool { return o.key == key })
 }
 
-// suggest names the option that was probably meant, or all that there are.
+// secret reports whether the value of an option must not be shown.
+func secret(opts []option, key string) bool {
+	return slices.ContainsFunc(opts, func(o option) bool { return o.key == key && o.secret })
+}
+
+// suggest names the option that was probably meant, or the group in which there is one of that name, or all that there
+// are.
 func suggest(opts []option, key string) string {
 	best, least := "", 3
 	names := make([]string, len(opts))
@@ -70,6 +76,11 @@ func suggest(opts []option, key string) string {
 	}
 	if best != "" {
 		return "did you mean " + best + "?"
+	}
+	for _, o := range opts {
+		if known(o.options, key) {
+			return "it stands under " + o.key
+		}
 	}
 	return "known here: " + strings.Join(names, ", ")
 }
