@@ -55,6 +55,7 @@ type Client struct {
 	IPv6    string       // the same for IPv6, beside an IPv4 Address; for Source "peer"
 	Source  string       // from where peers seem to come: alias (default), or peer: from their own addresses
 	Aliases netip.Prefix // loopback range from which each remote peer gets a source address of its own, /8 to /16; default 127.64.0.0/10
+	PEX     string       // what it may tell peers of free torrents about others: auto (default), translate or off
 	Dial    []Dial       // peers to which paygate opens both legs itself
 
 	API        API              // where it can be asked

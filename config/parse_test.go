@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 		DataDir:    home + "/.paygate",
 		Log:        Log{"info", "auto"},
 		Listen:     Listen{Peers: "192.0.2.1:6881"},
-		Client:     Client{Address: "127.0.0.1:6881", Source: "alias", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
+		Client:     Client{Address: "127.0.0.1:6881", Source: "alias", PEX: "auto", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
 		Encryption: Encryption{Peers: "auto", Client: "auto"},
 		Limits: Limits{
 			Connections: 2000, PerAddress: 16, Handshakes: 512, HandshakeTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
@@ -109,6 +109,7 @@ client:
   address_ipv6: "[::1]:6882"
   source: peer
   aliases: 127.80.0.9/16
+  pex: translate
   dial: [{info_hash: `+hashA+`, peers: ["192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"]}]
   name: films
   api: {url: "https://box.example/qbt/", user: admin, password: "file:~/.paygate/client.password"}
@@ -151,7 +152,7 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 		DataDir: "dir/state", Log: Log{"debug", "json"},
 		Listen: Listen{Peers: "192.0.2.1:6881", PublicPort: 51413, SOCKS5: "127.0.0.1:1080", HTTP: "127.0.0.1:8118", SOCKS5User: "u", Redirect: ":17000", TProxy: "[::]:17001"},
 		Client: Client{
-			Address: "127.0.0.1:6882", IPv6: "[::1]:6882", Source: "peer", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
+			Address: "127.0.0.1:6882", IPv6: "[::1]:6882", Source: "peer", PEX: "translate", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
 			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}},
 			Name: "films", API: API{"https://box.example/qbt", "admin", ""}, Torrents: "dir/t", InfoHashes: []units.InfoHash{b},
 		},

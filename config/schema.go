@@ -66,6 +66,7 @@ func clientSchema(p *parser, c *Client) []option {
 		{key: "address_ipv6", set: farAddress(&c.IPv6)},
 		{key: "source", def: "alias", set: oneOf(&c.Source, "alias", "peer")},
 		{key: "aliases", def: "127.64.0.0/10", set: loopbackRange(&c.Aliases)},
+		{key: "pex", def: "auto", set: oneOf(&c.PEX, "auto", "translate", "off")},
 		{key: "dial", item: func(int, int) ([]option, func()) {
 			d := &Dial{}
 			return dialSchema(d), func() { c.Dial = append(c.Dial, *d) }

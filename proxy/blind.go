@@ -45,6 +45,9 @@ func (f *flow) goBlind(rest []byte, err error) error {
 		err = f.dst.rawBytes(rest)
 	}
 	f.letGo()
+	if f.s.hush != nil {
+		f.s.hush()
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"paygate/proxy/wire"
 )
@@ -146,6 +148,14 @@ func (s *Session) chatty() bool {
 	return r == nil || c == nil || s.translates && len(*r) > 0 && len(*c) > 0
 }
 
+// saysNoMore gives up waiting for an extended handshake once its sender asks for blocks or sends one: BEP 10 has it follow the
+// handshake immediately.
+func (s *Session) saysNoMore(k wire.Kind, names *atomic.Pointer[[]chatter]) {
+	if (k == wire.Request || k == wire.Piece) && names.Load() == nil {
+		names.Store(new([]chatter))
+	}
+}
+
 // silence makes of an extended handshake of the remote one that takes no word about other peers (BEP 10: an id of 0
 // switches an extension off). The client goes on hearing them from the remote.
 func (s *Session) silence(frame *wire.Frame) []byte {
@@ -180,7 +190,8 @@ func (bystander) Message(int, []byte)   {}
 func (bystander) Run(context.Context)   {}
 
 // gossips decides how a session deals with what its sides tell of other peers. A free one is framed only while its
-// extended handshakes have to be seen, and after that if the owner wants its gossip translated.
+// extended handshakes have to be seen, and after that if its gossip has to be translated. That costs up to twice the CPU time
+// of blind copying where connections are many, and as what is told in a few spreads through the swarm, not all may.
 func (p *Proxy) gossips(s *Session) {
 	s.aliases, s.translates = p.aliases, true
 	if s.aliases != nil && s.initiator {
@@ -192,8 +203,13 @@ func (p *Proxy) gossips(s *Session) {
 	}
 	s.conv = bystander{}
 	s.released.Store(true)
-	s.translates = p.aliases != nil && !p.cfg.QuietPEX
-	s.quiet = p.aliases != nil && p.cfg.QuietPEX
+	s.translates = p.aliases != nil && p.gossipy.Add(1) <= int64(p.cfg.FreePEX)
+	s.quiet = p.aliases != nil && !s.translates
+	if s.translates {
+		s.hush = sync.OnceFunc(func() { p.gossipy.Add(-1) })
+	} else if s.quiet {
+		p.gossipy.Add(-1)
+	}
 }
 
 // hearOfPeers notes what an extended handshake of the remote tells of where it listens, and of what it wants to hear about other

@@ -137,7 +137,7 @@ func TestHolepunchNamesNoAlias(t *testing.T) {
 // TestQuietFreeSession: the client is told that the remote takes no word of other peers, and everything after the extended handshakes
 // is copied as it stands.
 func TestQuietFreeSession(t *testing.T) {
-	r := newRig(t, newDesk(Free, 0), func(c *Config) { c.QuietPEX = true })
+	r := newRig(t, newDesk(Free, 0), func(c *Config) { c.FreePEX = -1 })
 	remote := r.dial()
 	remote.send(hand("remote", true, true), ext(0, "d1:md12:ut_holepunchi4e11:ut_metadatai3e6:ut_pexi9ee1:pi7003ee"))
 	client := r.accept()
@@ -180,6 +180,7 @@ func TestFreeSessionGoesBlind(t *testing.T) {
 		{"nobody has", "", ""},
 		{"the remote takes no PEX", none, pex},
 		{"the client takes none", pex, none},
+		{"nobody says what it takes", "-", "-"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, newDesk(Free, 0), nil)
@@ -189,7 +190,13 @@ func TestFreeSessionGoesBlind(t *testing.T) {
 			client.expect(hand("remote", c.remote != "", true))
 			client.send(hand("client", c.client != "", true))
 			remote.expect(hand("client", c.client != "", true)) // paygate does not speak for a client here
-			if c.remote != "" && c.client != "" {
+			switch {
+			case c.remote == "-":
+				remote.send(request(0, 0, 16384))
+				client.expect(request(0, 0, 16384))
+				client.send(piece(0, 0, 16384))
+				remote.expect(piece(0, 0, 16384))
+			case c.remote != "" && c.client != "":
 				remote.send(ext(0, c.remote))
 				client.expect(ext(0, c.remote))
 				client.send(ext(0, c.client))
@@ -204,21 +211,21 @@ func TestFreeSessionGoesBlind(t *testing.T) {
 func TestWhoseGossipIsWatched(t *testing.T) {
 	for _, c := range []struct {
 		client            string
-		quietPEX          bool
+		freePEX           int
 		treat             Treatment
 		translates, quiet bool
 	}{
-		{"", false, Free, false, false},
-		{"", true, Free, false, false},
-		{"", true, Watched, true, false},
-		{"127.0.0.1:6882", false, Free, true, false},
-		{"127.0.0.1:6882", true, Free, false, true},
-		{"127.0.0.1:6882", true, Watched, true, false},
-		{"127.0.0.1:6882", true, Gated, true, false},
-		{"192.0.2.1:6882", false, Free, false, false},
-		{"[::1]:6882", true, Free, false, false},
+		{"", 1, Free, false, false},
+		{"", -1, Free, false, false},
+		{"", -1, Watched, true, false},
+		{"127.0.0.1:6882", 1, Free, true, false},
+		{"127.0.0.1:6882", -1, Free, false, true},
+		{"127.0.0.1:6882", -1, Watched, true, false},
+		{"127.0.0.1:6882", -1, Gated, true, false},
+		{"192.0.2.1:6882", 1, Free, false, false},
+		{"[::1]:6882", -1, Free, false, false},
 	} {
-		p, err := New(Config{Client: c.client, QuietPEX: c.quietPEX}, Deps{})
+		p, err := New(Config{Client: c.client, FreePEX: c.freePEX}, Deps{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,6 +235,41 @@ func TestWhoseGossipIsWatched(t *testing.T) {
 		if s.translates != c.translates || s.quiet != c.quiet {
 			t.Errorf("%+v: translates %v, quiet %v", c, s.translates, s.quiet)
 		}
+	}
+}
+
+// TestFewFreeSessionsGossip: the first ones may, a further one may not, and when one of them goes blind or ends another may.
+func TestFewFreeSessionsGossip(t *testing.T) {
+	r := newRig(t, newDesk(Free, 0), func(c *Config) { c.FreePEX = 2 })
+	const pex = "d1:md6:ut_pexi9eee"
+	meet := func() (hangUp func(), gossips bool) {
+		remote := r.dial()
+		remote.send(hand("remote", true, false), ext(0, pex))
+		client := r.accept()
+		client.expectLen(wire.HandshakeLen)
+		client.send(hand("client", true, false), ext(0, pex))
+		remote.expectLen(wire.HandshakeLen)
+		remote.expect(ext(0, pex))
+		return func() { remote.Close(); client.Close() }, string(client.frame()[2:]) == pex
+	}
+	first, gossips := meet()
+	_, also := meet()
+	if !gossips || !also {
+		t.Fatal("the first two are told nothing")
+	}
+	if _, gossips = meet(); gossips {
+		t.Fatal("a third is told")
+	}
+	first()
+	eventually(t, "a place is free", func() bool { return r.proxy.gossipy.Load() == 1 })
+	plain := r.dial()
+	plain.send(hand("remote", false, false))
+	r.accept().send(hand("client", true, false))
+	plain.expectLen(wire.HandshakeLen)
+	plain.send(msg(4, 0, 0, 0, 1))
+	eventually(t, "a place is free again", func() bool { return r.proxy.gossipy.Load() == 1 })
+	if _, gossips = meet(); !gossips {
+		t.Error("the place of one that has ended is lost")
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *Session) judgeRemote(f *flow, frame *wire.Frame) (verdict, error) {
 		f.past = true
 		f.owed |= owesFirst
 	}
+	s.saysNoMore(frame.Kind, &s.remoteNames)
 	s.wanted.fromRemote(frame)
 	if s.gate == nil {
 		s.tellRemote(frame.Kind)
@@ -87,6 +88,7 @@ func (s *Session) judgeClient(f *flow, frame *wire.Frame) (verdict, error) {
 	case wire.Have, wire.Request:
 		s.wanted.fromClient(frame)
 	}
+	s.saysNoMore(frame.Kind, &s.clientNames)
 	if !s.has {
 		s.tellHas(frame.Kind == wire.HaveAll)
 	}

@@ -53,6 +53,7 @@ type Session struct {
 	self        netip.AddrPort            // where the remote reaches us
 	translates  bool                      // what the two say of other peers is looked at
 	quiet       bool                      // the client is kept from saying anything of them
+	hush        func()                    // nil, or called once no more will be said of them, perhaps more than once
 	listens     atomic.Uint32             // port on which the remote says it listens; 0 = unknown
 	remoteNames atomic.Pointer[[]chatter] // nil: no extended handshake yet
 	clientNames atomic.Pointer[[]chatter]
@@ -221,6 +222,9 @@ func (s *Session) run(ctx context.Context, start func() error, handshake time.Du
 	}
 	cancel()
 	s.wg.Wait()
+	if s.hush != nil {
+		s.hush()
+	}
 	s.finish()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -89,9 +90,13 @@ func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
 		Encryption: proxy.Encryption{
 			Remote: proxy.EncryptionMode(cfg.Encryption.Peers), Client: proxy.EncryptionMode(cfg.Encryption.Client),
 		},
+		FreePEX:          freePEX[cfg.Client.PEX],
 		HandshakeTimeout: cfg.Limits.HandshakeTimeout, DrainTimeout: cfg.Limits.DrainTimeout,
 	}
 }
+
+// freePEX is how many free sessions at once may tell of other peers.
+var freePEX = map[string]int{"auto": 0, "translate": math.MaxInt, "off": -1}
 
 // Run works until ctx ends or a part fails. The proxies end first: the desk stays up until the last session has said
 // what it served, and until each payment under way is written down.
