@@ -166,17 +166,17 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
 				{
-					Name: "mine", Line: 33, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
+					Name: "mine", Line: 34, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
 					Legacy: "throttle", Throttle: 10_000, Rights: "licensed", When: "always", Min: 5000, Max: 6000, Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 				{
-					Name: "sell[1]", Line: 34, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
+					Name: "sell[1]", Line: 35, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
 					Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{Name: "b", Line: 35, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
+			Rules:      []BuyRule{{Name: "b", Line: 36, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
 			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
 		},
 	}
