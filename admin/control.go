@@ -15,6 +15,16 @@ type Control interface {
 	// Block takes a torrent down, named by its info-hash in hexadecimal, at once and for good, and Unblock lets it back.
 	Block(ctx context.Context, infoHash, reason string) (BlockReport, error)
 	Unblock(ctx context.Context, infoHash, reason string) (BlockReport, error)
+	// Reload reads the configuration again. An error says what is wrong with it: nothing has changed then.
+	Reload(ctx context.Context) (ReloadReport, error)
+}
+
+// ReloadReport tells what a reload has changed, each by its key in the configuration.
+type ReloadReport struct {
+	Changed []string `json:"changed"` // holds now
+	Restart []string `json:"restart"` // would hold after a restart
+	Closed  int      `json:"closed"`  // connections that were closed for it
+	Notes   []string `json:"notes"`   // what is valid but may not do what its author expects
 }
 
 // BlockReport tells what a block or its end has changed.
@@ -70,6 +80,16 @@ func (s *Server) obey(mux *http.ServeMux) {
 	mux.HandleFunc("POST /unblock", order(func(ctx context.Context, o blockOrder) (BlockReport, error) {
 		return s.control.Unblock(ctx, o.InfoHash, o.Reason)
 	}))
+	mux.HandleFunc("POST /reload", order(func(ctx context.Context, _ struct{}) (ReloadReport, error) {
+		return s.control.Reload(ctx)
+	}))
+}
+
+// Reload asks the paygate that listens on the socket to read its configuration again. The error is *Refused if that is not
+// valid.
+func Reload(ctx context.Context, socketPath string) (r ReloadReport, err error) {
+	err = post(ctx, socketPath, "/reload", struct{}{}, &r)
+	return r, err
 }
 
 // Block asks the paygate that listens on the socket to take a torrent down.

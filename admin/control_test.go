@@ -24,6 +24,10 @@ func (c *control) Unblock(_ context.Context, ih, reason string) (BlockReport, er
 	return BlockReport{Changed: []string{}}, c.err
 }
 
+func (c *control) Reload(context.Context) (ReloadReport, error) {
+	return ReloadReport{Changed: []string{"buy.per_day"}}, c.err
+}
+
 func TestOrdersAreCarriedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), SocketName)
 	c := &control{}
@@ -38,12 +42,15 @@ func TestOrdersAreCarriedOut(t *testing.T) {
 	if got := strings.Join(c.told, "; "); got != `block aa why "not"; unblock bb ` {
 		t.Errorf("told %q", got)
 	}
+	if r, err := Reload(t.Context(), path); err != nil || len(r.Changed) != 1 || r.Changed[0] != "buy.per_day" {
+		t.Errorf("%+v, %v", r, err)
+	}
 	c.err = errors.New("the disk is full")
 	var refused *Refused
 	if _, err := Block(t.Context(), path, "cc", ""); !errors.As(err, &refused) || refused.Why != "the disk is full" {
 		t.Errorf("%v", err)
 	}
-	for target, code := range map[string]int{"/block": 405, "/unblock": 405} {
+	for target, code := range map[string]int{"/block": 405, "/unblock": 405, "/reload": 405} {
 		if got := askStatus(t, path, "GET", target); got != code {
 			t.Errorf("GET %s: %d", target, got)
 		}

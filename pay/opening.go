@@ -56,9 +56,10 @@ func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown boo
 		s.tell(wire.GateOpen)
 	case s.heldSince.IsZero():
 		s.heldSince = now
-		s.tell(wire.GateHeld)
 	case now.Sub(s.heldSince) >= s.grace(now):
 		s.shut(ctx, now)
+	case now.Sub(s.heldSince) >= heldTold && s.told.Gate != wire.GateHeld:
+		s.tell(wire.GateHeld)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	heldTold     = time.Second      // after so long the buyer is told that requests are held; most purchases come in time
 	holdGrace    = 4 * time.Second  // requests are held this long before the peer is choked
 	slotTime     = 45 * time.Second // an unpaid peer is shown to the client this long at most
 	slotRest     = 15 * time.Second // and then not for this long
@@ -258,7 +259,7 @@ func (s *seller) tell(gate string) {
 	m := wire.State{
 		Served: units.Bytes(s.c.served.Load()), Charged: s.stock.earned, Bal: s.stock.balance, Gate: gate,
 	}
-	if m == s.told {
+	if m.Gate == s.told.Gate && m.Bal == s.told.Bal && m.Charged == s.told.Charged {
 		return
 	}
 	s.told = m

@@ -102,6 +102,7 @@ func newRootCommand() *cobra.Command {
 		newLndCommand(),
 		newLedgerCommand(),
 		newPaymentsCommand(),
+		newReloadCommand(),
 		newSandboxCommand(),
 		newStatusCommand(),
 		newUnblockCommand(),

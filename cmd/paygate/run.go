@@ -57,7 +57,7 @@ func run(ctx context.Context, w io.Writer, path string, plain bool) error {
 	if err := checkRights(cfg.Lightning, log); err != nil {
 		return err
 	}
-	s, err := newSidecar(ctx, cfg, dir, log)
+	s, err := newSidecar(ctx, cfg, path, dir, log)
 	if err != nil {
 		return err
 	}

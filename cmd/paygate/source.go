@@ -84,9 +84,9 @@ func (s *sidecar) torrent(infoHash string) admin.Torrent {
 // Ready says whether all that the configuration asks for can be done. See admin.Source.
 func (s *sidecar) Ready(ctx context.Context) error {
 	if s.node == nil {
-		return doctor.Ready(ctx, s.cfg, doctor.ThisMachine(), nil)
+		return doctor.Ready(ctx, s.current(), doctor.ThisMachine(), nil)
 	}
-	return doctor.Ready(ctx, s.cfg, doctor.ThisMachine(), s.node)
+	return doctor.Ready(ctx, s.current(), doctor.ThisMachine(), s.node)
 }
 
 // lightning asks the node how it is.

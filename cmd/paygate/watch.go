@@ -21,7 +21,7 @@ func (s *sidecar) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		for _, f := range doctor.Lightning(ctx, s.cfg, s.node, time.Now()) {
+		for _, f := range doctor.Lightning(ctx, s.current(), s.node, time.Now()) {
 			if ctx.Err() == nil && f.Check != doctor.CheckNode && told.change(f) {
 				tellFinding(s.log, f)
 			}

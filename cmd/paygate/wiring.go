@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,7 +21,8 @@ import (
 
 // sidecar is a whole paygate, plugged together. Whoever builds it closes it after Run.
 type sidecar struct {
-	cfg     *config.Config
+	cfg     *config.Config // that it began with
+	file    string         // which it was read from
 	log     *zap.Logger
 	dir     *dataDir
 	books   *ledger.Ledger
@@ -29,11 +31,15 @@ type sidecar struct {
 	fronts  []*front // one for each client
 	admin   *admin.Server
 	started time.Time
+
+	live      atomic.Pointer[config.Config] // see current
+	reloading sync.Mutex
 }
 
 // newSidecar opens everything that can fail for a reason the owner should hear of at once.
-func newSidecar(ctx context.Context, cfg *config.Config, dir *dataDir, log *zap.Logger) (s *sidecar, err error) {
-	s = &sidecar{cfg: cfg, log: log, dir: dir, started: time.Now()}
+func newSidecar(ctx context.Context, cfg *config.Config, file string, dir *dataDir, log *zap.Logger) (s *sidecar, err error) {
+	s = &sidecar{cfg: cfg, file: file, log: log, dir: dir, started: time.Now()}
+	s.live.Store(cfg)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -116,6 +122,7 @@ func (s *sidecar) Run(ctx context.Context) error {
 	part(deskCtx, &rest, "desk", s.desk.Run)
 	part(ctx, &rest, "status", s.admin.Run)
 	rest.Go(func() { s.watch(ctx) })
+	rest.Go(func() { s.obeyHangups(ctx) })
 	for _, f := range s.fronts {
 		part(ctx, &fronts, "", f.run)
 	}

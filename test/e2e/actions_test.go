@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"paygate/admin"
 	"paygate/test/clients"
 	"paygate/test/process"
 	"paygate/test/scenario"
@@ -20,6 +21,11 @@ func actions() []proof {
 			name:   "action block",
 			proves: "paygate block closes the live connections of a torrent at once, free ones too, refuses new ones, also after a restart, and unblock lets it go on.",
 			run:    testBlock,
+		},
+		{
+			name:   "action reload",
+			proves: "A reload checks the whole file first; an invalid one changes nothing and says why. A new price holds for what is bought from then on, and both books agree.",
+			run:    testReload,
 		},
 	}
 }
@@ -121,4 +127,76 @@ func wait(ctx context.Context, t *testing.T, d time.Duration) {
 		t.Fatal(ctx.Err())
 	case <-time.After(d):
 	}
+}
+
+// edit changes words in a gate's configuration.
+func edit(t *testing.T, g *scenario.Gate, words ...string) {
+	t.Helper()
+	if err := g.Rewrite(strings.NewReplacer(words...).Replace); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testReload(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	site := newSite(t, actionSize)
+	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 6 * units.Sat}
+	p := actors(t, site, newNetwork(t, site, 70*time.Millisecond), actionRate, terms)
+	if err := p.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AwaitBytes(ctx, 4*units.MiB); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, p.BuyerGate, "1000 sat per GiB", "3000 sat per GiB")
+	order(ctx, t, p.BuyerGate, `buy.rules: "test" has changed`, "reload")
+
+	edit(t, p.SellerGate, "price: 1000 sat per GiB", "price: 2000 pounds per GiB")
+	out, err := p.SellerGate.Command(ctx, "reload", "--data-dir", p.SellerGate.DataDir())
+	if err == nil || !strings.Contains(out, "nothing has changed") || !strings.Contains(out, "pounds per GiB") {
+		t.Errorf("an invalid file: %v, %s", err, out)
+	}
+	if out, err := p.SellerGate.Command(ctx, "reload"); err == nil || !strings.Contains(out, "pounds per GiB") {
+		t.Errorf("an invalid file: %v, %s", err, out)
+	}
+	edit(t, p.SellerGate, "pounds per GiB", "sat per GiB", "peers: 127", "public_port: 7000\n    peers: 127")
+	order(ctx, t, p.SellerGate, `sell.rules: "test" has changed`, "reload")
+	order(ctx, t, p.SellerGate, "listen.public_port", "reload")
+	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Verify(ctx); err != nil {
+		t.Error(err)
+	}
+	earned := agreed(ctx, t, p).Earned
+	cheap, dear := price(t, "1000 sat per GiB").Charge(site.Torrent.Size), price(t, "2000 sat per GiB").Charge(site.Torrent.Size)
+	if earned < cheap+2*units.Sat || earned > dear-2*units.Sat {
+		t.Errorf("earned %s: at one price alone it were %s or %s", earned, cheap, dear)
+	}
+}
+
+// agreed waits until both paygates and both nodes agree on what was paid and what is left of it, and returns the seller's
+// totals.
+func agreed(ctx context.Context, t *testing.T, p *scenario.Pair) admin.Totals {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var bill scenario.Bill
+	err := process.Poll(ctx, time.Second/10, func() (err error) {
+		if bill, err = p.Snapshot(ctx); err != nil {
+			return err
+		}
+		apart := bill.Seller.CreditOwed - bill.Buyer.CreditHeld
+		if bill.Sent != bill.Received || bill.Buyer.Paid != bill.Sent || bill.Seller.Received != bill.Received || apart < -2 || apart > 2 {
+			return fmt.Errorf("the books do not agree: %s", bill)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("seller: received %s, earned %s, owes %s; buyer: paid %s, holds %s", bill.Seller.Received, bill.Seller.Earned,
+		bill.Seller.CreditOwed, bill.Buyer.Paid, bill.Buyer.CreditHeld)
+	return bill.Seller
 }

@@ -77,6 +77,21 @@ func (g *Gate) Configure(config Options) error {
 	return nil
 }
 
+// Rewrite edits the configuration file; it counts from the next Start or reload on.
+func (g *Gate) Rewrite(edit func(text string) string) error {
+	text, err := os.ReadFile(g.ConfigFile())
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	if err := os.WriteFile(g.ConfigFile(), []byte(edit(string(text))), 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
+}
+
+// DataDir is the path of the data directory.
+func (g *Gate) DataDir() string { return filepath.Join(g.dir, "data") }
+
 // ConfigFile is the path of the configuration.
 func (g *Gate) ConfigFile() string { return filepath.Join(g.dir, "paygate.yaml") }
 
