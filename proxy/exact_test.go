@@ -74,60 +74,64 @@ func TestByteExact(t *testing.T) {
 		remote.frame()
 		client.expect(append(ext(0, "d1:md6:pg_payi250eee"), msg(4, 0, 0, 0, 0)...))
 		conv.await(t, RemoteHello)
+		exchange(rt, remote, client, conv)
+	})
+}
 
-		n := rapid.IntRange(1, 60).Draw(rt, "frames")
-		var fromClient, fromRemote, clean []byte
-		pays := 0
-		for range n {
-			fromClient = append(fromClient, randomFrame(rt)...)
-			f := randomFrame(rt)
-			fromRemote, clean = append(fromRemote, f...), append(clean, f...)
-			if rapid.IntRange(0, 3).Draw(rt, "pay") == 0 {
-				fromRemote = append(fromRemote, ext(200, "from the remote, for us")...)
-				pays++
+// exchange sends random streams both ways, between two ends that have greeted each other, and ends the session.
+func exchange(rt *rapid.T, remote, client *end, conv *fakeConv) {
+	n := rapid.IntRange(1, 60).Draw(rt, "frames")
+	var fromClient, fromRemote, clean []byte
+	pays := 0
+	for range n {
+		fromClient = append(fromClient, randomFrame(rt)...)
+		f := randomFrame(rt)
+		fromRemote, clean = append(fromRemote, f...), append(clean, f...)
+		if rapid.IntRange(0, 3).Draw(rt, "pay") == 0 {
+			fromRemote = append(fromRemote, ext(200, "from the remote, for us")...)
+			pays++
+		}
+	}
+	seed := rapid.Uint64().Draw(rt, "splits")
+	var wg sync.WaitGroup
+	wg.Go(func() { writeSplit(client, fromClient, rand.New(rand.NewPCG(seed, 1))); client.CloseWrite() })
+	wg.Go(func() { writeSplit(remote, fromRemote, rand.New(rand.NewPCG(seed, 2))); remote.CloseWrite() })
+	stop, sent := make(chan struct{}), 0
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
 			}
-		}
-		seed := rapid.Uint64().Draw(rt, "splits")
-		var wg sync.WaitGroup
-		wg.Go(func() { writeSplit(client, fromClient, rand.New(rand.NewPCG(seed, 1))); client.CloseWrite() })
-		wg.Go(func() { writeSplit(remote, fromRemote, rand.New(rand.NewPCG(seed, 2))); remote.CloseWrite() })
-		stop, sent := make(chan struct{}), 0
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if conv.s.Send(0, []byte("from us")) == nil {
-					sent++
-				}
-				conv.s.toClient.keepalive(wire.FrameKeepAlive())
-				conv.s.toRemote.keepalive(wire.FrameKeepAlive())
+			if conv.s.Send(0, []byte("from us")) == nil {
+				sent++
 			}
-		})
-		var atClient []byte
-		wg.Go(func() { atClient, _ = io.ReadAll(client) })
-		atRemote, err := io.ReadAll(remote)
-		close(stop)
-		wg.Wait()
-		if err != nil {
-			rt.Fatal(err)
-		}
-		if got, _ := without(rt, atClient, 0); !bytes.Equal(got, clean) {
-			rt.Fatalf("client read %d bytes, want %d; first difference at %d", len(got), len(clean), differ(got, clean))
-		}
-		got, injected := without(rt, atRemote, 250)
-		if !bytes.Equal(got, fromClient) {
-			rt.Fatalf("remote read %d bytes, want %d; first difference at %d", len(got), len(fromClient), differ(got, fromClient))
-		}
-		if injected > sent {
-			rt.Fatalf("%d of %d injected messages came", injected, sent)
-		}
-		if len(conv.messages) != pays {
-			rt.Fatalf("%d of %d payment messages came", len(conv.messages), pays)
+			conv.s.toClient.keepalive(wire.FrameKeepAlive())
+			conv.s.toRemote.keepalive(wire.FrameKeepAlive())
 		}
 	})
+	var atClient []byte
+	wg.Go(func() { atClient, _ = io.ReadAll(client) })
+	atRemote, err := io.ReadAll(remote)
+	close(stop)
+	wg.Wait()
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if got, _ := without(rt, atClient, 0); !bytes.Equal(got, clean) {
+		rt.Fatalf("client read %d bytes, want %d; first difference at %d", len(got), len(clean), differ(got, clean))
+	}
+	got, injected := without(rt, atRemote, 250)
+	if !bytes.Equal(got, fromClient) {
+		rt.Fatalf("remote read %d bytes, want %d; first difference at %d", len(got), len(fromClient), differ(got, fromClient))
+	}
+	if injected > sent {
+		rt.Fatalf("%d of %d injected messages came", injected, sent)
+	}
+	if len(conv.messages) != pays {
+		rt.Fatalf("%d of %d payment messages came", len(conv.messages), pays)
+	}
 }
 
 // without frames a stream strictly, and takes keepalives and extended messages with one id out.

@@ -50,8 +50,8 @@ func (s *Session) prepare() error {
 	for _, err := range []error{
 		s.toRemote.init(s.remote, s.spawn, s.fail),
 		s.toClient.init(s.client, s.spawn, s.fail),
-		s.in.init(s, s.remote, &s.toClient, false),
-		s.out.init(s, s.client, &s.toRemote, true),
+		s.in.init(s, &s.remote, &s.toClient, false),
+		s.out.init(s, &s.client, &s.toRemote, true),
 	} {
 		if err != nil {
 			return err

@@ -154,9 +154,9 @@ func (s *Session) seat(c side) error {
 		c.conn.Close()
 		return ErrEnded
 	case s.initiator:
-		return errors.Join(s.toRemote.turn(c), s.in.turn(c))
+		return errors.Join(s.toRemote.turn(c), s.in.turn())
 	}
-	return errors.Join(s.toClient.turn(c), s.out.turn(c))
+	return errors.Join(s.toClient.turn(c), s.out.turn())
 }
 
 // awaitWord waits until the side that is called says something, which it does not take, or ends. Meanwhile it passes on what comes

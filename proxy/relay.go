@@ -38,7 +38,7 @@ const maxDone = 64
 // cancels. All else passes byte for byte, and frames that stand next to each other go out in one write.
 type flow struct {
 	s   *Session
-	src side
+	src *side // of the session
 	raw syscall.RawConn
 	dst *sender
 	out bool // from the client to the remote
@@ -70,16 +70,16 @@ type flow struct {
 	read atomic.Int64 // bytes that came
 }
 
-func (f *flow) init(s *Session, src side, dst *sender, out bool) error {
+func (f *flow) init(s *Session, src *side, dst *sender, out bool) error {
 	f.s, f.dst, f.out = s, dst, out
 	f.idLeft, f.cut, f.mid, f.wait = wire.PeerIDLen, -1, true, f.readSome
-	return f.turn(src)
+	f.src = src
+	return f.turn()
 }
 
-// turn makes f read another side. Nothing may have been read yet.
-func (f *flow) turn(src side) error {
-	raw, err := src.conn.SyscallConn()
-	f.src, f.raw = src, raw
+// turn makes f read what its side is now. Nothing may have been read yet.
+func (f *flow) turn() (err error) {
+	f.raw, err = f.src.conn.SyscallConn()
 	return err
 }
 

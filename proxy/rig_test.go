@@ -112,6 +112,21 @@ func (r *rig) inbound() (remote, client *end) {
 type end struct {
 	t *testing.T
 	*net.TCPConn
+	rw io.ReadWriter // nil: bare
+}
+
+func (e *end) Read(b []byte) (int, error) {
+	if e.rw != nil {
+		return e.rw.Read(b)
+	}
+	return e.TCPConn.Read(b)
+}
+
+func (e *end) Write(b []byte) (int, error) {
+	if e.rw != nil {
+		return e.rw.Write(b)
+	}
+	return e.TCPConn.Write(b)
 }
 
 func newEnd(t *testing.T, c net.Conn) *end {
@@ -119,7 +134,7 @@ func newEnd(t *testing.T, c net.Conn) *end {
 	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return &end{t, c.(*net.TCPConn)}
+	return &end{t: t, TCPConn: c.(*net.TCPConn)}
 }
 
 func (e *end) send(parts ...[]byte) {

@@ -378,14 +378,14 @@ func TestWindowsGrowWithinTheBudget(t *testing.T) {
 	if _, err := io.CopyN(io.Discard, r.Stream, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	if i.Stream.out.size != 2*leastWindow || r.Stream.in.size != leastWindow || i.Stream.budget.left.Load() != 0 {
+	if i.Stream.out.size != 2*leastWindow || r.Stream.in.size != leastWindow || i.Stream.budget.Left() != 0 {
 		t.Errorf("windows of %d and %d", i.Stream.out.size, r.Stream.in.size)
 	}
 	budget := i.Stream.budget
 	i.Stream.Release()
 	i.Stream.Release()
-	if budget.left.Load() != leastWindow {
-		t.Errorf("%d left", budget.left.Load())
+	if budget.Left() != leastWindow {
+		t.Errorf("%d left", budget.Left())
 	}
 	_ = b
 }
