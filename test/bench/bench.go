@@ -129,8 +129,23 @@ func (b *bench) each(ctx context.Context, measure func(*subject) error) error {
 			continue
 		}
 		if err := measure(s); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return fmt.Errorf("%s: %w%s", s.name, err, b.lastWords(s))
 		}
 	}
 	return nil
+}
+
+// lastWords is the end of what a relay has logged.
+func (b *bench) lastWords(s *subject) string {
+	path := filepath.Join(b.dir, fileName(s.name)+".log")
+	for _, g := range b.gates {
+		if g.Process() == s.proc {
+			path = g.LogFile()
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return "\n" + string(text[max(0, len(text)-2000):])
 }

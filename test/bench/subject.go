@@ -206,6 +206,7 @@ func startPaygate(ctx context.Context, b *bench, s *subject) (err error) {
 	}
 	if s.farMSE {
 		config["encryption"] = scenario.Options{"client": mode}
+		config["client"].(scenario.Options)["info_hashes"] = []string{torrent.String()}
 	}
 	if s.name != "paygate free" {
 		huge := (1 << 20 * units.GiB).String()
