@@ -22,7 +22,7 @@ func sellRuleSchema(r *SellRule) []option {
 		{key: "torrents", each: torrents(&r.Any, &r.InfoHash)},
 		{key: "all_torrents", def: "false", set: boolean(&r.AllTorrents)},
 		{key: "match", options: matchSchema(&r.Match)},
-		{key: "deny", later: true, def: "false", set: boolean(&r.Deny)},
+		{key: "deny", def: "false", set: boolean(&r.Deny)},
 		{key: "price", set: priceOrTorrent(&r.Price, &r.PerTorrent)},
 		{key: "tiers", later: true, item: func(int, int) ([]option, func()) {
 			t := &Tier{}

@@ -3,6 +3,7 @@ package pay
 import (
 	"context"
 	"reflect"
+	"time"
 
 	"paygate/config"
 	"paygate/units"
@@ -14,13 +15,16 @@ const newTerms = "the rules have changed"
 // denied is why a session ends that a rule refuses.
 const denied = "a rule refuses this peer"
 
-// adopt takes over rules that have changed since this conversation began or last looked.
-func (c *conversation) adopt(ctx context.Context) {
+// reconsidered is how often rules are asked again that have not changed: what they ask about may have.
+const reconsidered = time.Minute
+
+// adopt asks the rules again when they have changed, when the peer has said who it is, and every minute.
+func (c *conversation) adopt(ctx context.Context, now time.Time) {
 	r := c.desk.rules()
-	if r == c.ruled {
+	if r == c.ruled && now.Before(c.review) {
 		return
 	}
-	c.ruled = r
+	c.ruled, c.review = r, now.Add(reconsidered)
 	f := c.known()
 	sale := r.selling.Decide(f)
 	if sale.Deny {

@@ -3,11 +3,13 @@ package pay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
 
 	"paygate/ledger"
+	"paygate/proxy"
 	"paygate/units"
 )
 
@@ -46,11 +48,11 @@ func (d *Desk) RecallBlocks(ctx context.Context) error {
 	return nil
 }
 
-// Block takes a torrent down, under all its info-hashes, until Unblock: it is on disk when Block returns nil, and Admit
+// Block takes a torrent down, under all the info-hashes that the client knows it by, until Unblock: it is on disk when Block returns nil, and Admit
 // denies it from then on. Sessions that are open are the proxy's to close (proxy.Review). It returns the hashes
 // that were not blocked before.
-func (d *Desk) Block(ctx context.Context, hashes []units.InfoHash, reason string) (fresh []units.InfoHash, err error) {
-	return d.changeBlocks(ctx, hashes, func(ih units.InfoHash) (bool, error) {
+func (d *Desk) Block(ctx context.Context, ih units.InfoHash, reason string) (fresh []units.InfoHash, err error) {
+	return d.changeBlocks(ctx, d.namesOf(ih), func(ih units.InfoHash) (bool, error) {
 		ok, err := d.ledger.AddBlock(ctx, ih, reason)
 		if ok {
 			d.log.Warn("a torrent is blocked", zap.Stringer("info_hash", ih), zap.String("reason", reason))
@@ -60,14 +62,25 @@ func (d *Desk) Block(ctx context.Context, hashes []units.InfoHash, reason string
 }
 
 // Unblock ends a Block. It returns the hashes that were blocked.
-func (d *Desk) Unblock(ctx context.Context, hashes []units.InfoHash, reason string) (lifted []units.InfoHash, err error) {
-	return d.changeBlocks(ctx, hashes, func(ih units.InfoHash) (bool, error) {
+func (d *Desk) Unblock(ctx context.Context, ih units.InfoHash, reason string) (lifted []units.InfoHash, err error) {
+	return d.changeBlocks(ctx, d.namesOf(ih), func(ih units.InfoHash) (bool, error) {
 		ok, err := d.ledger.RemoveBlock(ctx, ih, reason)
 		if ok {
 			d.log.Warn("a torrent is not blocked any more", zap.Stringer("info_hash", ih), zap.String("reason", reason))
 		}
 		return ok, err
 	})
+}
+
+// namesOf lists the info-hashes of the torrent that ih is one of, ih first: a hybrid one has two.
+func (d *Desk) namesOf(ih units.InfoHash) []units.InfoHash {
+	names := []units.InfoHash{ih}
+	for _, h := range d.facts(proxy.Arrival{InfoHash: ih}).InfoHashes {
+		if !slices.Contains(names, h) {
+			names = append(names, h)
+		}
+	}
+	return names
 }
 
 func (d *Desk) changeBlocks(ctx context.Context, hashes []units.InfoHash, change func(units.InfoHash) (bool, error)) ([]units.InfoHash, error) {

@@ -1,21 +1,31 @@
 package pay
 
 import (
+	"slices"
 	"path/filepath"
 	"testing"
 
 	"go.uber.org/zap"
 
+	"paygate/client"
 	"paygate/config"
 	"paygate/proxy"
 	"paygate/units"
 )
 
+// hybrid is a client with one torrent, that has two info-hashes.
+type hybrid struct{}
+
+func (hybrid) Torrent(ih units.InfoHash) (client.Torrent, bool) {
+	hashes := []units.InfoHash{{1}, {2}}
+	return client.Torrent{Hashes: hashes}, slices.Contains(hashes, ih)
+}
+
 func TestBlockedTorrentIsDeniedAcrossRestarts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.sqlite")
 	l := openLedger(t, path)
 	open := func() *Desk {
-		d, err := New(Config{Sell: config.Sell{}}, Deps{Ledger: l, Keys: &Keys{}, Log: zap.NewNop()})
+		d, err := New(Config{Sell: config.Sell{}}, Deps{Ledger: l, Keys: &Keys{}, Log: zap.NewNop(), Torrents: hybrid{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +48,7 @@ func TestBlockedTorrentIsDeniedAcrossRestarts(t *testing.T) {
 	}
 	d := open()
 	expect(d, map[units.InfoHash]proxy.Treatment{ih: proxy.Free}, false)
-	fresh, err := d.Block(t.Context(), []units.InfoHash{ih, twin}, "takedown 12")
+	fresh, err := d.Block(t.Context(), twin, "takedown 12")
 	if err != nil || len(fresh) != 2 {
 		t.Fatalf("%v, %v", fresh, err)
 	}
@@ -51,10 +61,10 @@ func TestBlockedTorrentIsDeniedAcrossRestarts(t *testing.T) {
 	defer l.Close()
 	d = open()
 	expect(d, down, true)
-	if fresh, err := d.Block(t.Context(), []units.InfoHash{ih}, "again"); err != nil || len(fresh) != 0 {
+	if fresh, err := d.Block(t.Context(), ih, "again"); err != nil || len(fresh) != 0 {
 		t.Errorf("%v, %v", fresh, err)
 	}
-	if lifted, err := d.Unblock(t.Context(), []units.InfoHash{ih, twin, other}, ""); err != nil || len(lifted) != 2 {
+	if lifted, err := d.Unblock(t.Context(), ih, ""); err != nil || len(lifted) != 2 {
 		t.Errorf("%v, %v", lifted, err)
 	}
 	expect(d, map[units.InfoHash]proxy.Treatment{ih: proxy.Free, twin: proxy.Free}, false)

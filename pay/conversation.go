@@ -71,7 +71,8 @@ type conversation struct {
 	released bool      // nothing to do: the session is a blind copy
 	since    time.Time // the first sign of life, from which the legacy wait counts
 	flood    bucket
-	ruled    *rules // that it was decided by
+	ruled    *rules    // that it was decided by
+	review   time.Time // when to ask them again
 	seller   *seller
 	buyer    *buyer
 	shown    shown
@@ -88,7 +89,7 @@ func (d *Desk) open(link Link) *conversation {
 	}
 	c.dict = c.advert.Encode()
 	rules := d.rules()
-	c.ruled = rules
+	c.ruled, c.review = rules, time.Now().Add(reconsidered)
 	f := c.known()
 	if sale := rules.selling.Decide(f); !sale.Free && !sale.Deny {
 		c.seller = newSeller(c, priced(sale))
@@ -167,7 +168,7 @@ func (c *conversation) Run(ctx context.Context) {
 // pause tells how long nothing needs to be looked at unless something happens.
 func (c *conversation) pause() time.Duration {
 	if c.released {
-		return time.Hour
+		return reconsidered
 	}
 	if c.spoken && (c.served.Load() > 0 || c.received.Load() > 0 || c.asked.Load() > 0) {
 		return activeTick
@@ -204,7 +205,7 @@ func (c *conversation) step(ctx context.Context, now time.Time) {
 		c.link.Close(*why)
 		return
 	}
-	if c.adopt(ctx); c.released {
+	if c.adopt(ctx, now); c.released {
 		return
 	}
 	f, messages := c.box.take()

@@ -176,3 +176,66 @@ func TestBuyerThatStopsBuyingKeepsItsBooks(t *testing.T) {
 		}
 	})
 }
+
+// TestPeerThatARuleRefusesIsLeft denies a buyer by the identity that it shows in mid-connection.
+func TestPeerThatARuleRefusesIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		who := publicKey(s.buyer.keys.Buyer(publicKey(s.seller.keys.Seller())))
+		refuse := config.SellRule{Name: "never", Any: true, Deny: true, Match: config.Match{Identity: []units.PeerKey{who}}}
+		sell.Rules = append([]config.SellRule{refuse}, sell.Rules...)
+		s.seller.SetRules(sell, config.Buy{})
+		s.start()
+		time.Sleep(3 * time.Second)
+		if _, _, closed := s.sl.state(); closed != denied {
+			t.Errorf("closed %q", closed)
+		}
+		s.close()
+	})
+}
+
+// TestFriendIsServedFree has a rule exempt a buyer by the identity that it shows.
+func TestFriendIsServedFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		who := publicKey(s.buyer.keys.Buyer(publicKey(s.seller.keys.Seller())))
+		friend := config.SellRule{Name: "friend", Any: true, Match: config.Match{Identity: []units.PeerKey{who}}}
+		sell.Rules = append([]config.SellRule{friend}, sell.Rules...)
+		s.seller.SetRules(sell, config.Buy{})
+		s.start()
+		s.transfer(time.Minute)
+		s.close()
+		if seller, _ := s.totals(); s.got != s.size || seller.Received != 0 {
+			t.Errorf("%d of %d bytes came, for %v", s.got, s.size, seller.Received)
+		}
+	})
+}
+
+// TestPriceFollowsTheClock sells at night only.
+func TestPriceFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		now := time.Now().UTC()
+		minute := now.Hour()*60 + now.Minute()
+		sell.Rules[0].Match.Times = config.Times{Zone: time.UTC, Hours: []config.Span{{From: (minute + 30) % 1440, To: (minute + 90) % 1440}}}
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.start()
+		time.Sleep(29 * time.Minute)
+		if _, released, closed := s.sl.state(); !released || closed != "" {
+			t.Errorf("by day: released %t, closed %q", released, closed)
+		}
+		time.Sleep(3 * time.Minute)
+		if _, _, closed := s.sl.state(); closed != newTerms {
+			t.Errorf("by night: closed %q", closed)
+		}
+		s.close()
+	})
+}

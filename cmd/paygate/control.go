@@ -13,7 +13,7 @@ func (s *sidecar) Block(ctx context.Context, infoHash, reason string) (admin.Blo
 	if err != nil {
 		return admin.BlockReport{}, err
 	}
-	fresh, err := s.desk.Block(ctx, s.sameTorrent(ih), reason)
+	fresh, err := s.desk.Block(ctx, ih, reason)
 	if err != nil {
 		return admin.BlockReport{}, err
 	}
@@ -30,11 +30,6 @@ func (s *sidecar) Unblock(ctx context.Context, infoHash, reason string) (admin.B
 	if err != nil {
 		return admin.BlockReport{}, err
 	}
-	lifted, err := s.desk.Unblock(ctx, s.sameTorrent(ih), reason)
+	lifted, err := s.desk.Unblock(ctx, ih, reason)
 	return admin.BlockReport{Changed: hashTexts(lifted)}, err
-}
-
-// sameTorrent lists the info-hashes of the torrent that ih is one of, ih first.
-func (s *sidecar) sameTorrent(ih units.InfoHash) []units.InfoHash {
-	return []units.InfoHash{ih}
 }
