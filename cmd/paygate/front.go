@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"paygate/admin"
+	"paygate/client"
 	"paygate/config"
 	"paygate/proxy"
 )
@@ -27,7 +28,9 @@ func (s *sidecar) openFronts() error {
 			f.log = s.log.With(zap.String("client", name))
 		}
 		var err error
-		if f.proxy, err = proxy.New(proxyConfig(cfg, s.dir), proxy.Deps{Desk: s.desk, Log: f.log, Common: common}); err != nil {
+		if f.proxy, err = proxy.New(proxyConfig(cfg, s.dir), proxy.Deps{
+			Desk: s.desk, Catalog: client.NewCatalog(client.NewStatic(cfg.Client.InfoHashes)), Log: f.log, Common: common,
+		}); err != nil {
 			return f.named(err)
 		}
 		s.fronts = append(s.fronts, f)

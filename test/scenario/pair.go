@@ -43,8 +43,9 @@ type Dial struct {
 
 // Plan says which clients to pair and how.
 type Plan struct {
-	Seller, Buyer clients.Kind // without a buyer, the pair is a seller alone
-	Rate          units.Bytes  // limit of the seller's upload and the buyer's download, per second; 0: none
+	Seller, Buyer clients.Kind       // without a buyer, the pair is a seller alone
+	Encryption    clients.Encryption // of both clients
+	Rate          units.Bytes        // limit of the seller's upload and the buyer's download, per second; 0: none
 	Terms         Terms
 }
 
@@ -79,7 +80,7 @@ func (p *Pair) start(ctx context.Context) (err error) {
 	if p.sellsAt, err = p.Site.Address(hostSellerGate); err != nil {
 		return err
 	}
-	sellerSpec := clients.Spec{Upload: p.Plan.Rate}
+	sellerSpec := clients.Spec{Upload: p.Plan.Rate, Encryption: p.Plan.Encryption}
 	if p.Seller, err = p.Site.Launch(ctx, p.Plan.Seller, p.dir("seller"), hostSeller, sellerSpec); err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (p *Pair) start(ctx context.Context) (err error) {
 
 // startBuyer starts the buyer's client first if paygate must know its address, and paygate first otherwise.
 func (p *Pair) startBuyer(ctx context.Context) (err error) {
-	spec := clients.Spec{Download: p.Plan.Rate}
+	spec := clients.Spec{Download: p.Plan.Rate, Encryption: p.Plan.Encryption}
 	if p.Plan.Buyer.TakesSOCKS5() {
 		at, err := p.Site.Address(hostBuyerGate)
 		if err != nil {
@@ -137,6 +138,9 @@ func (p *Pair) sellerConfig(ctx context.Context) (Options, error) {
 	if dial != nil {
 		client["dial"] = dial
 	}
+	if p.Plan.Encryption != clients.Default {
+		client["info_hashes"] = p.priced()
+	}
 	config := Options{"listen": Options{"peers": p.sellsAt.String()}, "client": client}
 	if err := p.addLightning(ctx, config, true); err != nil {
 		return nil, err
@@ -164,6 +168,14 @@ func (p *Pair) buyerConfig(ctx context.Context) (Options, error) {
 	} else {
 		dial := Options{"info_hash": p.Site.Torrent.InfoHash.String(), "peers": []string{p.sellsAt.String()}}
 		config["client"] = Options{"address": p.Buyer.PeerAddr(), "dial": []Options{dial}}
+	}
+	if p.Plan.Encryption != clients.Default {
+		client, _ := config["client"].(Options)
+		if client == nil {
+			client = Options{}
+		}
+		client["info_hashes"] = p.priced()
+		config["client"] = client
 	}
 	if err := p.addLightning(ctx, config, false); err != nil {
 		return nil, err
