@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paygate/config"
+	"paygate/proxy"
 	"paygate/units"
 )
 
@@ -15,25 +16,37 @@ const newTerms = "the rules have changed"
 // denied is why a session ends that a rule refuses.
 const denied = "a rule refuses this peer"
 
-// reconsidered is how often rules are asked again that have not changed: what they ask about may have.
-const reconsidered = time.Minute
+// reviewEvery is how often a conversation asks its rules again: the time of day is one of the things they go by.
+const reviewEvery = time.Minute
 
-// adopt asks the rules again when they have changed, when the peer has said who it is, and every minute.
+// ruling is by which rules, for whom and when a conversation was last decided about.
+type ruling struct {
+	by  *rules
+	who units.PeerKey
+	at  time.Time
+}
+
+// adopt takes over what has changed since this conversation began or last looked: the rules, the time, and who the peer is.
 func (c *conversation) adopt(ctx context.Context, now time.Time) {
-	r := c.desk.rules()
-	if r == c.ruled && now.Before(c.review) {
+	r, who := c.desk.rules(), c.peer()
+	if r == c.ruled.by && who == c.ruled.who && now.Sub(c.ruled.at) < reviewEvery {
 		return
 	}
-	c.ruled, c.review = r, now.Add(reconsidered)
+	c.ruled = ruling{r, who, now}
 	f := c.known()
+	c.desk.look(&f)
 	sale := r.selling.Decide(f)
 	if sale.Deny {
 		c.link.Close(denied)
 		return
 	}
-	if c.seller != nil {
+	switch {
+	case c.seller != nil:
 		c.seller.adopt(ctx, priced(sale), !sale.Free)
-	} else if !sale.Free {
+	case sale.Free:
+	case c.link.Treatment() == proxy.Gated && !c.released:
+		c.seller = newSeller(c, priced(sale))
+	default:
 		c.link.Close(newTerms) // only a new connection can be gated
 	}
 	if c.buyer != nil {

@@ -36,6 +36,9 @@ type Link interface {
 	Remote() netip.AddrPort
 	InfoHash() units.InfoHash
 	Initiator() bool
+	Treatment() proxy.Treatment
+	// RemoteID is the remote's peer id (BEP 3), once Run has begun; "" if it is not known.
+	RemoteID() string
 	// Wanted is at most how many bytes our client still lacks, and false while nobody knows.
 	Wanted() (units.Bytes, bool)
 	Send(dialect int, payload []byte) error
@@ -71,8 +74,7 @@ type conversation struct {
 	released bool      // nothing to do: the session is a blind copy
 	since    time.Time // the first sign of life, from which the legacy wait counts
 	flood    bucket
-	ruled    *rules    // that it was decided by
-	review   time.Time // when to ask them again
+	ruled    ruling
 	seller   *seller
 	buyer    *buyer
 	shown    shown
@@ -89,8 +91,8 @@ func (d *Desk) open(link Link) *conversation {
 	}
 	c.dict = c.advert.Encode()
 	rules := d.rules()
-	c.ruled, c.review = rules, time.Now().Add(reconsidered)
 	f := c.known()
+	d.look(&f)
 	if sale := rules.selling.Decide(f); !sale.Free && !sale.Deny {
 		c.seller = newSeller(c, priced(sale))
 	}
@@ -168,7 +170,7 @@ func (c *conversation) Run(ctx context.Context) {
 // pause tells how long nothing needs to be looked at unless something happens.
 func (c *conversation) pause() time.Duration {
 	if c.released {
-		return reconsidered
+		return reviewEvery
 	}
 	if c.spoken && (c.served.Load() > 0 || c.received.Load() > 0 || c.asked.Load() > 0) {
 		return activeTick

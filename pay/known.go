@@ -24,26 +24,39 @@ type known struct {
 
 // facts gathers what is known of a connection while its peer has said nothing.
 func (d *Desk) facts(a proxy.Arrival) policy.Facts {
-	f := policy.Facts{InfoHashes: []units.InfoHash{a.InfoHash}, Remote: a.Remote.Addr(), Initiator: a.Initiator, Now: time.Now()}
+	f := policy.Facts{InfoHashes: []units.InfoHash{a.InfoHash}, Remote: a.Remote.Addr(), Initiator: a.Initiator}
+	d.look(&f)
+	return f
+}
+
+// look adds what others know: the clock, the client and the file of countries.
+func (d *Desk) look(f *policy.Facts) {
+	f.Now = time.Now()
 	if d.known.torrents != nil {
-		if t, ok := d.known.torrents.Torrent(a.InfoHash); ok {
+		if t, ok := d.known.torrents.Torrent(f.InfoHashes[0]); ok {
 			f.Torrent = &t
 			f.InfoHashes = append(f.InfoHashes, t.Hashes...)
 		}
 	}
-	if d.known.country != nil && a.Remote.IsValid() {
-		f.Country = d.known.country(a.Remote.Addr())
+	if d.known.country != nil && f.Remote.IsValid() {
+		f.Country = d.known.country(f.Remote)
 	}
-	return f
 }
 
-// known gathers what is known of a conversation's connection by now.
+// known gathers what the conversation itself knows of its connection by now.
 func (c *conversation) known() policy.Facts {
-	f := c.desk.facts(proxy.Arrival{InfoHash: c.link.InfoHash(), Remote: c.link.Remote(), Initiator: c.link.Initiator()})
-	if c.seller != nil {
-		f.Identity = c.seller.stock.buyer
+	return policy.Facts{
+		InfoHashes: []units.InfoHash{c.link.InfoHash()}, Remote: c.link.Remote().Addr(), Initiator: c.link.Initiator(),
+		ClientID: c.link.RemoteID(), Identity: c.peer(),
 	}
-	return f
+}
+
+// peer is who the peer has proven to be as a buyer; zero while it has not.
+func (c *conversation) peer() units.PeerKey {
+	if c.seller == nil {
+		return units.PeerKey{}
+	}
+	return c.seller.stock.buyer
 }
 
 // pays tells the most that is paid on a connection, if there is any money for it.

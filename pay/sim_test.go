@@ -219,6 +219,7 @@ var newPeerAddr = netip.MustParseAddrPort("203.0.113.7:6881")
 type simLink struct {
 	s         *sim
 	initiator bool
+	remoteID  string
 	remote    netip.AddrPort
 	other     func() *conversation
 	mu        sync.Mutex
@@ -234,6 +235,14 @@ func (l *simLink) ID() uint64               { return 1 }
 func (l *simLink) Remote() netip.AddrPort   { return l.remote }
 func (l *simLink) InfoHash() units.InfoHash { return l.s.infoHash }
 func (l *simLink) Initiator() bool          { return l.initiator }
+func (l *simLink) RemoteID() string         { return l.remoteID }
+
+func (l *simLink) Treatment() proxy.Treatment {
+	if l.initiator {
+		return proxy.Watched
+	}
+	return proxy.Gated
+}
 
 func (l *simLink) Wanted() (units.Bytes, bool) {
 	return units.Bytes(l.s.size - l.s.done.Load()), l.s.knows

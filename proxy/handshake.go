@@ -52,7 +52,7 @@ func (f *flow) shake(b []byte) (pos int, err error) {
 		f.stage = atPeerID
 	}
 	n := min(len(b)-pos, f.idLeft)
-	f.idLeft -= n
+	f.heardID(b[pos : pos+n])
 	pos += n
 	if f.idLeft == 0 {
 		f.stage, f.mid, f.cut = atFrames, false, pos-f.run
@@ -78,5 +78,14 @@ func (s *Session) seeHead(fromClient bool, h *wire.Head) {
 	if !h.Extended() && s.treatment != Free {
 		s.mute.Store(true)
 		h.SetExtended()
+	}
+}
+
+// heardID takes note of the next bytes of a peer id.
+func (f *flow) heardID(b []byte) {
+	copy(f.id[len(f.id)-f.idLeft:], b)
+	if f.idLeft -= len(b); f.idLeft == 0 && !f.out {
+		id := string(f.id[:])
+		f.s.remoteID.Store(&id)
 	}
 }

@@ -214,7 +214,7 @@ func (s *Session) passPeerID(said []byte) ([]byte, error) {
 		}
 		said = append(said, b[:n]...)
 		f.read.Add(int64(n))
-		f.idLeft -= n
+		f.heardID(b[:n])
 		if err := s.firstTo().rawBytes(b[:n]); err != nil {
 			return said, nil // the one that is called has gone, which the wait for its word tells better
 		}

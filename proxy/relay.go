@@ -45,7 +45,8 @@ type flow struct {
 
 	stage    stage
 	idLeft   int
-	swallow  bool // the head is not passed on, the other side has one
+	id       [wire.PeerIDLen]byte // the peer id, as far as it has come
+	swallow  bool                 // the head is not passed on, the other side has one
 	scan     wire.Scanner
 	dropping bool // the message being streamed does not pass
 

@@ -58,9 +58,10 @@ type Session struct {
 	remoteNames atomic.Pointer[[]chatter] // nil: no extended handshake yet
 	clientNames atomic.Pointer[[]chatter]
 
-	mute           atomic.Bool   // the client lacks BEP 10, and paygate speaks for it
-	clientExtended atomic.Bool   // the client has it
-	remoteExtended atomic.Bool   // the remote has it
+	mute           atomic.Bool // the client lacks BEP 10, and paygate speaks for it
+	clientExtended atomic.Bool // the client has it
+	remoteExtended atomic.Bool // the remote has it
+	remoteID       atomic.Pointer[string]
 	released       atomic.Bool   //
 	ids            atomic.Uint64 // our extended ids, one byte for each dialect; 0 = none yet
 	has            bool          // out flow: ClientHas was told
@@ -95,6 +96,14 @@ func (s *Session) InfoHash() units.InfoHash { return s.hash }
 
 // Initiator reports whether our side opened the connection to the remote.
 func (s *Session) Initiator() bool { return s.initiator }
+
+// RemoteID is the remote's peer id (BEP 3); "" until it has said all of it.
+func (s *Session) RemoteID() string {
+	if id := s.remoteID.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
 
 // Treatment is what the desk made of the session.
 func (s *Session) Treatment() Treatment { return s.treatment }

@@ -1,0 +1,107 @@
+package pay
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"paygate/config"
+	"paygate/proxy"
+	"paygate/units"
+)
+
+// reviewed is a seller's desk with some rules, and a connection to it.
+func reviewed(t *testing.T, peerID string, rules ...config.SellRule) (*Desk, *simLink, *conversation) {
+	t.Helper()
+	dir := t.TempDir()
+	l := openLedger(t, filepath.Join(dir, "seller.sqlite"))
+	t.Cleanup(func() { l.Close() })
+	for i := range rules {
+		rules[i].Rights, rules[i].When, rules[i].Min, rules[i].Max = "own", "always", units.Sat, 100*units.Sat
+	}
+	d := newDesk(t, Config{Network: "regtest", Sell: config.Sell{Rules: rules}}, l, newBank(0).node(1), filepath.Join(dir, "key"))
+	link := &simLink{s: &sim{infoHash: units.InfoHash{7}}, remote: netip.MustParseAddrPort("192.0.2.7:6881"), remoteID: peerID}
+	return d, link, d.open(link)
+}
+
+var somePrice = units.Price{Msat: units.Sat, Per: units.MiB}
+
+// TestReview asks the rules again when the peer's id has come, and looks at what becomes of the connection.
+func TestReview(t *testing.T) {
+	any := config.SellRule{Any: true, Price: somePrice}
+	client := config.SellRule{Match: config.Match{ClientID: []string{"-XX"}}}
+	priced, refused := client, client
+	priced.Price = units.Price{Msat: 2 * units.Sat, Per: units.MiB}
+	refused.Deny = true
+	for _, c := range []struct {
+		name   string
+		rules  []config.SellRule
+		admit  proxy.Treatment
+		price  units.Price // zero: not sold
+		closed string
+	}{
+		{"nothing about clients", []config.SellRule{any}, proxy.Gated, somePrice, ""},
+		{"this client free", []config.SellRule{client, any}, proxy.Gated, units.Price{}, ""},
+		{"this client dearer", []config.SellRule{priced, any}, proxy.Gated, priced.Price, ""},
+		{"only this client sold to", []config.SellRule{priced}, proxy.Gated, priced.Price, ""},
+		{"this client refused", []config.SellRule{refused, any}, proxy.Gated, units.Price{}, denied},
+		{"another network refused", []config.SellRule{{Deny: true, Match: config.Match{Peer: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}}, proxy.Free, units.Price{}, ""},
+		{"this network refused", []config.SellRule{{Deny: true, Match: config.Match{Peer: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}, any}, proxy.Denied, units.Price{}, denied},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, link, talk := reviewed(t, "-XX1000-abcdefghijkl", c.rules...)
+			if got := d.Admit(proxy.Arrival{InfoHash: link.InfoHash(), Remote: link.remote}); got != c.admit {
+				t.Errorf("admitted as %d, want %d", got, c.admit)
+			}
+			talk.adopt(context.Background(), time.Now())
+			if link.closed != c.closed {
+				t.Errorf("closed: %q, want %q", link.closed, c.closed)
+			}
+			var price units.Price
+			if talk.seller != nil && !talk.seller.free {
+				price = talk.seller.rule.Price
+			}
+			if price != c.price {
+				t.Errorf("sold at %v, want %v", price, c.price)
+			}
+		})
+	}
+}
+
+// TestReviewFollowsTheClock sells by night at another price than by day, on one connection.
+func TestReviewFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // begins on 2000-01-01 at 00:00 UTC
+		night := config.SellRule{Price: units.Price{Msat: 1, Per: units.MiB}, Match: config.Match{Times: config.Times{Zone: time.UTC, Hours: []config.Span{{From: 0, To: 6 * 60}}}}}
+		_, _, talk := reviewed(t, "", night, config.SellRule{Any: true, Price: somePrice})
+		for range 3 {
+			talk.adopt(context.Background(), time.Now())
+			if talk.seller.rule.Price != night.Price {
+				t.Fatal("another price by night")
+			}
+			time.Sleep(6 * time.Hour)
+			talk.adopt(context.Background(), time.Now())
+			if talk.seller.rule.Price != somePrice {
+				t.Fatal("another price by day")
+			}
+			time.Sleep(18 * time.Hour)
+		}
+	})
+}
+
+// TestReviewKnowsFriends lets a buyer have for nothing what others pay for, once it has said who it is.
+func TestReviewKnowsFriends(t *testing.T) {
+	friend := units.PeerKey{1, 2, 3}
+	_, link, talk := reviewed(t, "", config.SellRule{Match: config.Match{Identity: []units.PeerKey{friend}}}, config.SellRule{Any: true, Price: somePrice})
+	talk.adopt(context.Background(), time.Now())
+	if talk.seller.free {
+		t.Fatal("free for a stranger")
+	}
+	talk.seller.stock.buyer = friend
+	talk.adopt(context.Background(), time.Now())
+	if !talk.seller.free || link.closed != "" {
+		t.Errorf("free for a friend: %v, %q", talk.seller.free, link.closed)
+	}
+}
