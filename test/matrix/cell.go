@@ -140,8 +140,6 @@ func (c cell) hindered() string {
 // unbuilt names what paygate cannot do yet.
 func (c cell) unbuilt() string {
 	switch {
-	case c.encryption != clients.Plain:
-		return "encrypted connections are not terminated yet"
 	case c.way == connect || c.way == trackers || c.way == inbound && !c.client.TakesSOCKS5():
 		return "there is no HTTP proxy yet"
 	case c.way == redirect || c.way == gateway:

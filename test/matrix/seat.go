@@ -109,10 +109,19 @@ func (m *match) gateConfig(ctx context.Context, p plan, public netip.AddrPort, s
 		listen["peers"], listen["http"] = public.String(), proxy
 		client["dial_trackers"], spec.Tracker = true, proxy
 	}
+	if p.encryption != clients.Default && os.Getenv("PG_ENC") != "" {
+		config["encryption"] = scenario.Options{"peers": peersEncryption[p.encryption]}
+	}
 	if err := m.terms(ctx, p.role, config); err != nil {
 		return nil, err
 	}
 	return config, nil
+}
+
+// peersEncryption is what paygate of the party under test is told about the connection to the other one, whose paygate
+// takes what comes. What the client wants of its own connection, paygate finds out by itself.
+var peersEncryption = map[clients.Encryption]string{
+	clients.Plain: "off", clients.Prefer: "prefer", clients.Require: "require",
 }
 
 // trackerProxy is which of paygate's proxies a client can send its announces through, and nothing else.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,27 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	p := &Process{cmd: cmd, log: f, done: make(chan struct{})}
 	go p.wait()
 	return p, nil
+}
+
+// StartKept is Start from a thread that is kept for the program's whole life. Use it where threads end before the
+// test does, as those do that have entered a namespace: the kernel would end the programs that they started, too.
+func StartKept(cmd *exec.Cmd, log string) (*Process, error) {
+	type started struct {
+		p   *Process
+		err error
+	}
+	result := make(chan started)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p, err := Start(cmd, log)
+		result <- started{p, err}
+		if err == nil {
+			<-p.done
+		}
+	}()
+	r := <-result
+	return r.p, r.err
 }
 
 func (p *Process) wait() {
