@@ -124,6 +124,9 @@ type Client interface {
 	Progress(ctx context.Context, ih units.InfoHash) (done, total int64, err error)
 	// Peers returns how many peers the client is connected to for the torrent, as it tells.
 	Peers(ctx context.Context, ih units.InfoHash) (int, error)
+	// API is the address of the client's interface for programs, host:port, in its network namespace; empty: it has none
+	// that paygate knows.
+	API() string
 	// PeerAddr is where the client listens for peers, host:port.
 	PeerAddr() string
 	// Kill ends the client at once (SIGKILL) and keeps its files. It waits for the process to be gone.
@@ -158,11 +161,11 @@ func Launch(ctx context.Context, kind Kind, spec Spec) (Client, error) {
 	if err := os.MkdirAll(spec.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make directory for %s: %w", kind, err)
 	}
-	d, err := newDriver(kind, spec)
+	d, api, err := newDriver(kind, spec)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{kind: kind, spec: spec, driver: d}
+	c := &client{kind: kind, spec: spec, driver: d, api: api}
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, err
@@ -170,28 +173,28 @@ func Launch(ctx context.Context, kind Kind, spec Spec) (Client, error) {
 	return c, nil
 }
 
-func newDriver(kind Kind, spec Spec) (driver, error) {
-	api, err := FreePort()
+func newDriver(kind Kind, spec Spec) (d driver, api string, err error) {
+	port, err := FreePort()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", api)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
 	caller := &http.Client{Timeout: callTimeout, Transport: &http.Transport{DialContext: dialer(spec.Namespace)}}
 	switch kind {
 	case QBittorrent, QBittorrent5:
-		return &qBittorrent{kind: kind, api: address, http: caller}, nil
+		return &qBittorrent{kind: kind, api: address, http: caller}, address, nil
 	case Transmission, Transmission4:
-		return &transmission{kind: kind, api: address, http: caller}, nil
+		return &transmission{kind: kind, api: address, http: caller}, address, nil
 	case RTorrent:
-		return &rTorrent{socket: filepath.Join(spec.Dir, "rpc")}, nil
+		return &rTorrent{socket: filepath.Join(spec.Dir, "rpc")}, "", nil
 	case Aria2:
-		return &aria2{api: address, http: caller, gid: make(map[units.InfoHash]string)}, nil
+		return &aria2{api: address, http: caller, gid: make(map[units.InfoHash]string)}, "", nil
 	case Anacrolix:
 		if spec.Program == "" {
-			return nil, fmt.Errorf("%s: no program given; build test/anacrolix", kind)
+			return nil, "", fmt.Errorf("%s: no program given; build test/anacrolix", kind)
 		}
 		caller.Timeout = checkTimeout
-		return &anacrolix{api: address, http: caller}, nil
+		return &anacrolix{api: address, http: caller}, "", nil
 	}
-	return nil, fmt.Errorf("%q is not a client", kind)
+	return nil, "", fmt.Errorf("%q is not a client", kind)
 }

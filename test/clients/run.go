@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"paygate/test/process"
@@ -25,6 +27,7 @@ type client struct {
 	kind   Kind
 	spec   Spec
 	driver driver
+	api    string
 	proc   *process.Process
 	added  []addition
 }
@@ -37,6 +40,9 @@ type addition struct {
 func (c *client) start(ctx context.Context) error {
 	cmd, err := c.driver.command(c.spec)
 	if err != nil {
+		return fmt.Errorf("configure %s: %w", c.kind, err)
+	}
+	if err := handOver(c.spec); err != nil {
 		return fmt.Errorf("configure %s: %w", c.kind, err)
 	}
 	if err := place(cmd, c.kind, c.spec); err != nil {
@@ -66,6 +72,19 @@ func (c *client) start(ctx context.Context) error {
 	return nil
 }
 
+// handOver gives the client's directory to the user whom the client runs as.
+func handOver(spec Spec) error {
+	if spec.User == 0 {
+		return nil
+	}
+	return filepath.WalkDir(spec.Dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(spec.User), int(spec.User))
+	})
+}
+
 // environment keeps the caller's proxies, display and home directory from the client.
 func environment(dir string) []string {
 	return []string{
@@ -75,6 +94,7 @@ func environment(dir string) []string {
 }
 
 func (c *client) Name() string     { return string(c.kind) }
+func (c *client) API() string      { return c.api }
 func (c *client) PeerAddr() string { return c.spec.Listen.String() }
 
 func (c *client) Add(ctx context.Context, torrent []byte, dir string) error {

@@ -139,11 +139,8 @@ func (c cell) hindered() string {
 
 // unbuilt names what paygate cannot do yet.
 func (c cell) unbuilt() string {
-	switch {
-	case c.way == connect || c.way == trackers || c.way == inbound && !c.client.TakesSOCKS5():
-		return "there is no HTTP proxy yet"
-	case c.way == redirect || c.way == gateway:
-		return "paygate firewall is not there yet"
+	if c.way == trackers {
+		return "paygate does not dial for clients yet"
 	}
 	return ""
 }

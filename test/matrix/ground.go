@@ -22,6 +22,12 @@ type place struct {
 	run       func(args ...string)     // runs a program there, which must succeed
 }
 
+// The machine's interfaces towards the world, and towards a client that is alone behind it.
+const (
+	worldInterface  = "m0"
+	clientInterface = "m1"
+)
+
 // address is the one of the family.
 func (p *place) address(ipv6 bool) netip.Addr {
 	if ipv6 {

@@ -15,12 +15,12 @@ func newGround(t testing.TB, behindGateway bool) ground {
 	}
 	lab := netns.NewLab(t)
 	machine, world := lab.Namespace("machine"), lab.Namespace("world")
-	lab.Connect(machine, "m0", "10.97.0.2/24 fd97::2/64", world, "w0", "10.97.0.1/24 fd97::1/64")
+	lab.Connect(machine, worldInterface, "10.97.0.2/24 fd97::2/64", world, "w0", "10.97.0.1/24 fd97::1/64")
 	g := ground{machine: newPlace(machine, "10.97.0.2", "fd97::2"), world: newPlace(world, "10.97.0.1", "fd97::1")}
 	g.client = g.machine
 	if behindGateway {
 		client := lab.Namespace("client")
-		lab.Connect(client, "c0", "10.98.0.2/24 fd98::2/64", machine, "m1", "10.98.0.1/24 fd98::1/64")
+		lab.Connect(client, "c0", "10.98.0.2/24 fd98::2/64", machine, clientInterface, "10.98.0.1/24 fd98::1/64")
 		client.Run("ip", "route", "add", "default", "via", "10.98.0.1")
 		client.Run("ip", "-6", "route", "add", "default", "via", "fd98::1")
 		g.client = newPlace(client, "10.98.0.2", "fd98::2")

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"paygate/test/clients"
 	"paygate/test/scenario"
@@ -36,23 +37,44 @@ const owner = 4242
 // sit starts a client and its paygate. Both end with the test.
 func (m *match) sit(ctx context.Context, p plan) (*seat, error) {
 	s := &seat{role: p.role, public: netip.AddrPortFrom(p.at.address(p.ipv6), port(m.t))}
-	spec := m.clientSpec(p)
-	config, err := m.gateConfig(ctx, p, s.public, &spec)
-	if err != nil {
-		return nil, err
-	}
+	spec, config := m.arrange(p, s.public)
+	var err error
 	s.client, err = clients.Launch(ctx, p.kind, spec)
 	if err != nil {
 		output, _ := os.ReadFile(filepath.Join(spec.Dir, "output.log"))
 		return nil, fmt.Errorf("%w\n%s", err, output[max(0, len(output)-1000):])
 	}
 	m.t.Cleanup(s.client.Close)
-	s.gate, err = scenario.StartGateIn(ctx, p.at.namespace, m.programs.Paygate, filepath.Join(m.dir, p.name+"-gate"), config)
+	if err := m.terms(ctx, p.role, config); err != nil {
+		return nil, err
+	}
+	m.introduce(s.client, p, config)
+	dir := filepath.Join(m.dir, p.name+"-gate")
+	s.gate, err = scenario.StartGateIn(ctx, p.at.namespace, m.programs.Paygate, dir, config)
 	if err != nil {
 		return nil, fmt.Errorf("paygate of %s: %w", p.name, err)
 	}
 	m.t.Cleanup(func() { m.stop(p.name, s.gate) })
+	m.firewall(p, s.gate.ConfigFile())
 	return s, nil
+}
+
+// firewall applies the rules, as the owner would. They go away with the namespace.
+func (m *match) firewall(p plan, config string) {
+	var form []string
+	switch p.way {
+	case redirect:
+		form = []string{"--user", strconv.Itoa(owner)}
+	case gateway:
+		form = []string{"--client-if", clientInterface, "--peers-if", worldInterface}
+	default:
+		return
+	}
+	// What paygate writes down of it is for the whole machine: this one has many at once.
+	const apart = `mkdir -p /run/paygate; mount -t tmpfs tmpfs /run/paygate; exec "$@"`
+	p.at.run(append([]string{
+		"unshare", "--mount", "--", "sh", "-ec", apart, "sh", m.programs.Paygate, "firewall", "apply", "-c", config,
+	}, form...)...)
 }
 
 // stop ends a paygate in good order, and fails the test if that does not go well or its log tells of a defect.
@@ -65,32 +87,23 @@ func (m *match) stop(name string, g *scenario.Gate) {
 	}
 }
 
-// clientSpec is how the client is set up, as docs/clients.md tells its owner to; gateConfig adds the proxies.
-func (m *match) clientSpec(p plan) clients.Spec {
+// arrange decides how client and paygate are set up, as docs/clients.md tells their owner to.
+func (m *match) arrange(p plan, public netip.AddrPort) (clients.Spec, scenario.Options) {
 	spec := clients.Spec{
 		Dir: filepath.Join(m.dir, p.name), Encryption: p.encryption, Namespace: p.behind.namespace, IPv6: p.ipv6,
 		Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port(m.t)),
 	}
-	switch {
-	case p.way == gateway:
-		spec.Everywhere = true
-	case p.behind.namespace == "":
+	if p.behind.namespace == "" {
 		spec.Listen = netip.AddrPortFrom(p.behind.v4, spec.Listen.Port())
-	}
-	if p.way == redirect {
-		spec.User = owner
 	}
 	if p.kind == clients.Anacrolix {
 		spec.Program = m.programs.Anacrolix
 	}
-	return spec
-}
-
-// gateConfig is paygate's configuration, and sets in spec the proxies that the client is to use.
-func (m *match) gateConfig(ctx context.Context, p plan, public netip.AddrPort, spec *clients.Spec) (scenario.Options, error) {
-	listen := scenario.Options{}
-	client := scenario.Options{"address": spec.Listen.String()}
-	config := scenario.Options{"listen": listen, "client": client}
+	listen, client := scenario.Options{}, scenario.Options{"address": spec.Listen.String()}
+	config := scenario.Options{"listen": listen, "client": client, "limits": scenario.Options{"drain_timeout": "1 s"}}
+	if p.encryption != clients.Default {
+		config["encryption"] = scenario.Options{"peers": peersEncryption[p.encryption]}
+	}
 	proxy := netip.AddrPortFrom(spec.Listen.Addr(), port(m.t)).String()
 	switch p.way {
 	case inbound:
@@ -101,21 +114,37 @@ func (m *match) gateConfig(ctx context.Context, p plan, public netip.AddrPort, s
 		}
 	case socks5:
 		listen["socks5"], spec.SOCKS5 = proxy, proxy
-		delete(config, "client") // it has no listener
+		delete(client, "address") // it has no listener
 	case connect:
 		listen["peers"], listen["http"] = public.String(), proxy
-		spec.HTTP = proxy
+		spec.HTTP, spec.Tracker = proxy, proxy
 	case trackers:
 		listen["peers"], listen["http"] = public.String(), proxy
 		client["dial_trackers"], spec.Tracker = true, proxy
+	case redirect:
+		spec.Everywhere, spec.User = true, owner
+		listen["redirect"] = fmt.Sprintf(":%d", port(m.t))
+		listen["peers"] = fmt.Sprintf(":%d", public.Port())
+	case gateway:
+		spec.Everywhere = true
+		spec.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), public.Port()) // seen from outside, they are one
+		listen["tproxy"] = fmt.Sprintf(":%d", port(m.t))
+		client["source"] = "peer"
+		client["address"] = netip.AddrPortFrom(p.behind.v4, public.Port()).String()
+		client["address_ipv6"] = netip.AddrPortFrom(p.behind.v6, public.Port()).String()
 	}
-	if p.encryption != clients.Default && os.Getenv("PG_ENC") != "" {
-		config["encryption"] = scenario.Options{"peers": peersEncryption[p.encryption]}
+	return spec, config
+}
+
+// introduce tells paygate which torrents the client has: by its interface, or by name where there is none that can be
+// reached. It has to know, to take encrypted connections that the client opens.
+func (m *match) introduce(c clients.Client, p plan, config scenario.Options) {
+	client := config["client"].(scenario.Options)
+	if c.API() != "" && p.at == p.behind {
+		client["api"] = scenario.Options{"url": "http://" + c.API()}
+	} else {
+		client["info_hashes"] = []string{m.torrent.InfoHash.String()}
 	}
-	if err := m.terms(ctx, p.role, config); err != nil {
-		return nil, err
-	}
-	return config, nil
 }
 
 // peersEncryption is what paygate of the party under test is told about the connection to the other one, whose paygate
