@@ -49,6 +49,9 @@ type Client struct {
 	Address string `json:"address"`
 	Peers   string `json:"peers"`
 	SOCKS5  string `json:"socks5"`
+
+	Redirect string `json:"redirect,omitempty"`
+	TProxy   string `json:"tproxy,omitempty"`
 }
 
 // Totals are the sums over the whole ledger. CreditOwed was paid to us and is not served yet; CreditHeld was paid by

@@ -11,6 +11,8 @@ type Deps struct {
 	Machine Machine
 	Node    Node                // nil: the configuration names none
 	Running map[string]*Running // by the client's name; nil: no paygate runs on the data directory
+	// Firewall tells of the rules for one client's configuration; nil: nobody can.
+	Firewall func(context.Context, *config.Config) Firewall
 }
 
 // Examine makes every check on a valid configuration, and tells each finding as soon as it stands. It takes as long as
@@ -44,6 +46,7 @@ func examineClient(ctx context.Context, c *config.Config, d Deps, tell func(Find
 	if c.Listen.SOCKS5 != "" {
 		tell(socksPort(ctx, c.Listen.SOCKS5, running))
 	}
+	examineFirewall(ctx, c, d, tell)
 	if c.Client.Address != "" {
 		tell(client(ctx, c))
 	}

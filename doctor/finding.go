@@ -29,6 +29,10 @@ const (
 	CheckOutbound      = "outbound"
 	CheckPeers         = "public port"
 	CheckSOCKS5        = "socks5 port"
+	CheckRedirect      = "redirect port"
+	CheckTProxy        = "tproxy port"
+	CheckCapability    = "capability"
+	CheckFirewall      = "firewall"
 	CheckClient        = "client"
 	CheckBypass        = "way around"
 )

@@ -10,7 +10,7 @@ import (
 
 // Running is what the paygate that runs on the data directory says of itself, for one client.
 type Running struct {
-	Peers, SOCKS5 string // the addresses that it listens on; empty: none
+	Peers, SOCKS5, Redirect, TProxy string // the addresses that it listens on; empty: none
 }
 
 // port sees whether an address can be listened on, or is by our own running paygate.

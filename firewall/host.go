@@ -21,8 +21,9 @@ type Host struct {
 
 // Applied is what Apply wrote down.
 type Applied struct {
-	Plan    Plan   `json:"plan"`
-	Listing string `json:"listing"` // the table as nft listed it then
+	Options Options `json:"options"`
+	Plan    Plan    `json:"plan"`
+	Listing string  `json:"listing"` // the table as nft listed it then
 }
 
 // Apply brings the machine into the state of the plan. Done twice, it changes nothing the second time. Rules that the
@@ -41,7 +42,7 @@ func (h Host) Apply(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	return h.remember(Applied{*p, listing})
+	return h.remember(Applied{p.options, *p, listing})
 }
 
 // Remove takes away all that plans of this name and place put there, whichever they were. It reports whether there was

@@ -48,6 +48,13 @@ var (
 	clientName    = regexp.MustCompile(`^[A-Za-z0-9_-]*$`)
 )
 
+// Elsewhere are the options of a configuration in the place where these found the client.
+func (o Options) Elsewhere(configured Options) Options {
+	configured.UID, configured.Cgroup, configured.ClientIf, configured.PeersIf = o.UID, o.Cgroup, o.ClientIf, o.PeersIf
+	configured.Resolvers, configured.NoIPv6 = o.Resolvers, o.NoIPv6
+	return configured
+}
+
 // check says what is wrong with the options, with the remedy.
 func (o Options) check() error {
 	forms := 0

@@ -8,11 +8,12 @@ import (
 
 // Plan is what is to be done for some Options. It can be carried out as often as one likes.
 type Plan struct {
-	About  string  `json:"about"`  // where the client is, in words
-	Table  string  `json:"table"`  // name of the nftables table, family inet
-	Rules  string  `json:"rules"`  // that table, in the language of nft
-	Number int     `json:"number"` // priority of the routing rules and number of the routing table
-	Routes []Route `json:"routes"` // none: no routing rule is needed
+	options Options
+	About   string  `json:"about"`  // where the client is, in words
+	Table   string  `json:"table"`  // name of the nftables table, family inet
+	Rules   string  `json:"rules"`  // that table, in the language of nft
+	Number  int     `json:"number"` // priority of the routing rules and number of the routing table
+	Routes  []Route `json:"routes"` // none: no routing rule is needed
 }
 
 // Route delivers some packets to this machine whatever their address.
@@ -27,7 +28,7 @@ func New(o Options) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p := &Plan{About: o.describe(), Table: o.table(), Number: o.number()}
+	p := &Plan{options: o, About: o.describe(), Table: o.table(), Number: o.number()}
 	if o.ClientIf != "" {
 		p.Rules, p.Routes = o.write(o.gatewayChains()), o.gatewayRoutes()
 	} else {

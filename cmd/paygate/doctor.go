@@ -63,7 +63,7 @@ func examine(ctx context.Context, r doctorReport, path string, m doctor.Machine)
 	if c != nil {
 		node, closeNode := doctorNode(c.Lightning)
 		defer closeNode()
-		doctor.Examine(ctx, c, doctor.Deps{Machine: m, Node: node, Running: running(ctx, c)}, tell)
+		doctor.Examine(ctx, c, doctor.Deps{Machine: m, Node: node, Running: running(ctx, c), Firewall: firewallState(c)}, tell)
 	}
 	if err := r.end(failed); err != nil {
 		return err
@@ -113,7 +113,7 @@ func running(ctx context.Context, c *config.Config) map[string]*doctor.Running {
 	}
 	all := map[string]*doctor.Running{}
 	for _, one := range st.Clients {
-		all[one.Name] = &doctor.Running{Peers: one.Peers, SOCKS5: one.SOCKS5}
+		all[one.Name] = &doctor.Running{Peers: one.Peers, SOCKS5: one.SOCKS5, Redirect: one.Redirect, TProxy: one.TProxy}
 	}
 	return all
 }

@@ -116,7 +116,7 @@ func newFirewallRemove() *cobra.Command {
 }
 
 func removeFirewall(ctx context.Context, w io.Writer, c *whichClient) error {
-	_, o, err := c.options()
+	o, err := c.options()
 	if err != nil {
 		return err
 	}

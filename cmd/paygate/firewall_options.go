@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,7 @@ func (f *firewallForm) plan() (*firewall.Plan, error) {
 	if f.user == "" && f.cgroup == "" && f.clientIf == "" {
 		return nil, &exitError{exitConfiguration, errNoForm}
 	}
-	_, o, err := f.options()
+	o, err := f.options()
 	if err != nil {
 		return nil, err
 	}
@@ -78,44 +79,40 @@ func (f *firewallForm) plan() (*firewall.Plan, error) {
 }
 
 // options are those that the configuration knows.
-func (c *whichClient) options() (*config.Config, firewall.Options, error) {
+func (c *whichClient) options() (firewall.Options, error) {
 	if err := underSudo(); err != nil {
-		return nil, firewall.Options{}, err
+		return firewall.Options{}, err
 	}
-	cfg, err := loadConfig(c.config)
+	whole, err := loadConfig(c.config)
 	if err != nil {
-		return nil, firewall.Options{}, err
+		return firewall.Options{}, err
 	}
-	cfg, slot, err := c.pick(cfg)
+	one, err := c.pick(whole)
 	if err != nil {
-		return nil, firewall.Options{}, &exitError{exitConfiguration, err}
+		return firewall.Options{}, &exitError{exitConfiguration, err}
 	}
-	o := firewallOptions(cfg)
-	o.Slot = slot
-	if slot > 0 || c.name != "" {
-		o.Name = cfg.Client.Name
-	}
-	return cfg, o, nil
+	return firewallOptions(whole, one), nil
 }
 
-// pick finds the client, and its place.
-func (c *whichClient) pick(cfg *config.Config) (*config.Config, int, error) {
-	all := cfg.PerClient()
+// pick finds the client.
+func (c *whichClient) pick(whole *config.Config) (*config.Config, error) {
+	all := whole.PerClient()
 	if len(all) == 1 && c.name == "" {
-		return all[0], 0, nil
+		return all[0], nil
 	}
 	var names []string
-	for i, one := range all {
+	for _, one := range all {
 		if one.Client.Name == c.name && c.name != "" {
-			return one, i, nil
+			return one, nil
 		}
 		names = append(names, one.Client.Name)
 	}
-	return nil, 0, fmt.Errorf("say which client is meant with --client: %s", strings.Join(names, ", "))
+	return nil, fmt.Errorf("say which client is meant with --client: %s", strings.Join(names, ", "))
 }
 
-// firewallOptions are those of one client's configuration.
-func firewallOptions(cfg *config.Config) firewall.Options {
+// firewallOptions are those of one client's configuration out of the whole. Rules are named after the client only if
+// there are several.
+func firewallOptions(whole, cfg *config.Config) firewall.Options {
 	l := cfg.Listen
 	o := firewall.Options{
 		Redirect: portOf(l.Redirect), TProxy: portOf(l.TProxy),
@@ -127,6 +124,10 @@ func firewallOptions(cfg *config.Config) firewall.Options {
 		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 			o.Peers = portOf(l.Peers)
 		}
+	}
+	if len(whole.Clients) > 1 {
+		o.Name = cfg.Client.Name
+		o.Slot = slices.IndexFunc(whole.Clients, func(f config.Front) bool { return f.Client.Name == o.Name })
 	}
 	return o
 }

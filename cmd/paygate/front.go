@@ -72,6 +72,7 @@ func (f *front) status() admin.Client {
 	return admin.Client{
 		Name: f.cfg.Client.Name, Address: f.cfg.Client.Address,
 		Peers: listening(f.proxy.PeersAddr()), SOCKS5: listening(f.proxy.SOCKS5Addr()),
+		Redirect: listening(f.proxy.RedirectAddr()), TProxy: listening(f.proxy.TProxyAddr()),
 	}
 }
 

@@ -156,6 +156,7 @@ func checkExample(t *testing.T, line string) {
 	}
 	line, _, _ = strings.Cut(line, " | ")
 	line, _, _ = strings.Cut(line, "  #")
+	line = strings.TrimPrefix(line, "sudo ")
 	words := strings.Fields(strings.ReplaceAll(line, `"1 sat"`, "1sat"))
 	cmd, rest, err := newRootCommand().Find(words[1:])
 	if words[0] != "paygate" || err != nil || cmd.ParseFlags(rest) != nil || cmd.ValidateArgs(cmd.Flags().Args()) != nil {

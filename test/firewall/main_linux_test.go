@@ -71,12 +71,18 @@ type site struct {
 // newSite writes the configuration and starts paygate.
 func newSite(t *testing.T, at *netns.Namespace, config string) *site {
 	t.Helper()
+	return newSiteAs(t, at, 0, config)
+}
+
+// newSiteAs runs paygate as a user.
+func newSiteAs(t *testing.T, at *netns.Namespace, uid uint32, config string) *site {
+	t.Helper()
 	dir := t.TempDir()
-	s := &site{t: t, at: at, config: filepath.Join(dir, "paygate.yaml"), log: filepath.Join(dir, "log")}
-	if err := os.WriteFile(s.config, []byte("data_dir: data\nlog: {format: json}\n"+config), 0o600); err != nil {
-		t.Fatal(err)
+	s := &site{t: t, at: at, config: writeConfig(t, dir, config), log: filepath.Join(dir, "log")}
+	if uid != 0 {
+		giveTo(t, at, uid, dir)
 	}
-	s.run = at.Start(exec.Command(paygate, "run", "-c", s.config), s.log)
+	s.run = at.StartAs(uid, exec.Command(paygate, "run", "-c", s.config), s.log)
 	err := process.Poll(t.Context(), 20*time.Millisecond, func() error {
 		if s.run.Exited() {
 			return process.Final(fmt.Errorf("paygate has ended"))
@@ -90,6 +96,31 @@ func newSite(t *testing.T, at *netns.Namespace, config string) *site {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func writeConfig(t *testing.T, dir, config string) string {
+	t.Helper()
+	file := filepath.Join(dir, "paygate.yaml")
+	if err := os.WriteFile(file, []byte("data_dir: data\nlog: {format: json}\n"+config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// giveTo lets a user own a directory, and reach it and the program.
+func giveTo(t *testing.T, at *netns.Namespace, uid uint32, dir string) {
+	t.Helper()
+	at.Run("chown", "-R", fmt.Sprint(uid), dir)
+	at.Run("chmod", "a+x", dir, filepath.Dir(dir), filepath.Dir(paygate))
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(10 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it does not happen")
+		}
+	}
 }
 
 func (s *site) logged() string {
