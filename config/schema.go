@@ -34,7 +34,7 @@ func schema(p *parser, c *Config) []option {
 		{key: "lightning", options: lightningSchema(p, &c.Lightning)},
 		{key: "sell", options: sellSchema(&c.Sell)},
 		{key: "buy", options: buySchema(&c.Buy)},
-		{key: "geoip", later: true, set: p.path(&c.GeoIP)},
+		{key: "geoip", set: p.path(&c.GeoIP)},
 		{key: "observe", later: true, def: "false", set: boolean(&c.Observe)},
 	}
 }

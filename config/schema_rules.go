@@ -100,7 +100,7 @@ func matchSchema(m *Match) []option {
 		{key: "seeds", set: numbers(&m.Seeds, countOf, `"at most 3", "at least 10" or "1 to 3"`)},
 		{key: "ratio", set: numbers(&m.Ratio, thousandthsOf, `"at least 2", "at most 0.5" or "0.5 to 2"`)},
 		{key: "peer", each: networks(&m.Peer)},
-		{key: "country", later: true, each: countries(&m.Country)},
+		{key: "country", each: countries(&m.Country)},
 		{key: "client_id", each: clientIDs(&m.ClientID)},
 		{key: "identity", each: identities(&m.Identity)},
 		{key: "days", each: weekdays(&m.Times.Days)},

@@ -13,6 +13,7 @@ import (
 
 	"paygate/admin"
 	"paygate/config"
+	"paygate/country"
 	"paygate/ledger"
 	"paygate/lnclient"
 	"paygate/pay"
@@ -68,6 +69,13 @@ func (s *sidecar) openDesk() error {
 	}
 	ln := s.cfg.Lightning
 	deps := pay.Deps{Ledger: s.books, Keys: keys, Log: s.log}
+	if s.cfg.GeoIP != "" {
+		countries, err := country.Open(s.cfg.GeoIP)
+		if err != nil {
+			return err
+		}
+		deps.Country = countries.Of
+	}
 	if ln.Enabled() {
 		if s.node, err = newNode(ln); err != nil {
 			return err
