@@ -88,6 +88,9 @@ type Session struct {
 	Out       units.Bytes   `json:"out_bytes"`
 	Balance   units.Msat    `json:"balance_msat"`
 	Client    string        `json:"client,omitempty"` // the client's name
+
+	RemoteEncrypted bool `json:"remote_encrypted,omitempty"` // paygate encrypts towards the remote
+	ClientEncrypted bool `json:"client_encrypted,omitempty"` // and towards the client
 }
 
 // Torrent sums up the live sessions of one torrent under the rule that prices it.

@@ -320,6 +320,9 @@ func (s *Session) finish() {
 		zap.Int64("bytes_in", s.in.read.Load()), zap.Int64("bytes_out", s.toRemote.sent.Load()),
 		zap.Duration("lasted", time.Since(s.since)), zap.String("reason", reason),
 	}
+	if e := s.encryption(); e != "" {
+		fields = append(fields, zap.String("encrypted", e))
+	}
 	if cause != nil && !isNoise(cause) {
 		fields = append(fields, zap.Error(cause))
 	}
@@ -336,6 +339,19 @@ func (s *Session) finish() {
 		fields = append(fields, zap.Int("not_logged_before", hushed))
 	}
 	s.log.Info("session ended", fields...)
+}
+
+// encryption says on which sides paygate encrypts.
+func (s *Session) encryption() string {
+	switch {
+	case s.remote.cipher != nil && s.client.cipher != nil:
+		return "both"
+	case s.remote.cipher != nil:
+		return "remote"
+	case s.client.cipher != nil:
+		return "client"
+	}
+	return ""
 }
 
 // info is a snapshot for status.

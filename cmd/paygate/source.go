@@ -53,6 +53,7 @@ func session(p proxy.SessionInfo, t pay.Talk) admin.Session {
 		ID: p.ID, Remote: p.Remote.String(), InfoHash: p.InfoHash.String(), Outbound: p.Initiator,
 		Treatment: names[p.Treatment], Gate: p.Valve, Paying: t.Paying, Balance: t.Balance,
 		Age: time.Since(p.Since), In: p.In, Out: p.Out,
+		RemoteEncrypted: p.RemoteEncrypted, ClientEncrypted: p.ClientEncrypted,
 	}
 }
 

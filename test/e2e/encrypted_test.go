@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"paygate/test/clients"
+	"paygate/test/process"
 	"paygate/test/scenario"
 	"paygate/units"
 )
@@ -36,10 +38,19 @@ func testEncrypted(t *testing.T, seller, buyer clients.Kind) {
 			Price: price(t, "1000 sat per GiB"), Sample: encryptedSample, Min: units.Sat, Max: 5 * units.Sat,
 		},
 	})
-	took, err := p.Download(ctx)
-	if err != nil {
+	start := time.Now()
+	if err := p.Begin(ctx); err != nil {
 		t.Fatal(err)
 	}
+	for _, gate := range []*scenario.Gate{p.SellerGate, p.BuyerGate} {
+		if err := awaitEncrypted(ctx, gate); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
 	if err := p.Verify(ctx); err != nil {
 		t.Errorf("downloaded files: %v", err)
 	}
@@ -48,4 +59,20 @@ func testEncrypted(t *testing.T, seller, buyer clients.Kind) {
 	if err != nil {
 		t.Errorf("the bill: %v", err)
 	}
+}
+
+// awaitEncrypted waits for a session that is encrypted on both sides of a paygate.
+func awaitEncrypted(ctx context.Context, g *scenario.Gate) error {
+	return process.Poll(ctx, 100*time.Millisecond, func() error {
+		status, err := g.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, s := range status.Sessions {
+			if s.RemoteEncrypted && s.ClientEncrypted {
+				return nil
+			}
+		}
+		return errors.New("no session is encrypted on both sides")
+	})
 }
