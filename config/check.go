@@ -121,7 +121,7 @@ func conflict(a, b string) bool {
 
 func (p *parser) checkClient(c *Config) {
 	p.checkAPI(c.Client.API)
-	needed := c.Listen.Peers != "" || c.Listen.TProxy != "" || len(c.Client.Dial) > 0
+	needed := c.Listen.Peers != "" || c.Listen.TProxy != "" || len(c.Client.Dial) > 0 || c.Client.DialTrackers
 	if needed && !c.Client.Asked() && p.sound("client.api") {
 		p.required("client", `tell where the client listens for peers, such as "127.0.0.1:6881"`, "address")
 	}
@@ -134,6 +134,9 @@ func (p *parser) checkClient(c *Config) {
 			"let the client listen on 127.0.0.1 and give listen.peers the machine's own address, or choose another port")
 	}
 	p.checkSource(c.Client)
+	if c.Client.DialTrackers && c.Listen.HTTP == "" && p.sound("listen.http") {
+		p.wrong("client.dial_trackers", "needs the answers of the trackers", `set listen.http, such as "127.0.0.1:8118", and let the client use it (http_proxy in its environment)`)
+	}
 	for i, d := range c.Client.Dial {
 		group := fmt.Sprintf("client.dial[%d]", i)
 		p.required(group, "name the torrent by its info-hash", "info_hash")

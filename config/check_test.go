@@ -76,6 +76,8 @@ func TestProblems(t *testing.T) {
 		{"open HTTP proxy", "listen: {http: '0.0.0.0:8118'}\n", []string{"listen.http: would be an open proxy"}},
 		{"guarded HTTP proxy", "listen: {http: '0.0.0.0:8118', socks5_user: u, socks5_password: p}\n", nil},
 		{"both on one port", "listen: {socks5: '127.0.0.1:1', http: '127.0.0.1:1'}\n", []string{"listen.http: takes the same address as listen.socks5"}},
+		{"dial what trackers tell", "listen: {http: '127.0.0.1:8118'}\nclient: {address: 127.0.0.1:1, dial_trackers: true}\n", nil},
+		{"no answers to dial", "listen: {peers: '192.0.2.1:1'}\nclient: {address: 127.0.0.1:1, dial_trackers: true}\n", []string{"client.dial_trackers: needs the answers of the trackers"}},
 		{"guarded proxy", "listen: {socks5: '0.0.0.0:1080', socks5_user: u, socks5_password: p}\n", nil},
 		{"user without password", "listen: {socks5: '127.0.0.1:1080', socks5_user: u}\n", []string{"listen.socks5_user: user and password go together"}},
 		{"user without proxy", "listen: {peers: 192.0.2.1:6881, socks5_user: u, socks5_password: p}\nclient: {address: 127.0.0.1:1}\n", []string{"note: listen.socks5_user: has no effect"}},

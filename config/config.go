@@ -58,6 +58,10 @@ type Client struct {
 	PEX     string       // what it may tell peers of free torrents about others: auto (default), translate or off
 	Dial    []Dial       // peers to which paygate opens both legs itself
 
+	DialTrackers   bool // do so with the peers that trackers tell of through Listen.HTTP; default false
+	DialAtMost     int  // such connections at once; default 200
+	DialPerTorrent int  // and of one torrent; default 50
+
 	API        API              // where it can be asked
 	Torrents   string           // directory with its *.torrent files; "" = none
 	InfoHashes []units.InfoHash // torrents that it has, beside what it tells

@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 		DataDir:    home + "/.paygate",
 		Log:        Log{"info", "auto"},
 		Listen:     Listen{Peers: "192.0.2.1:6881"},
-		Client:     Client{Address: "127.0.0.1:6881", Source: "alias", PEX: "auto", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10")},
+		Client:     Client{Address: "127.0.0.1:6881", Source: "alias", PEX: "auto", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10"), DialAtMost: 200, DialPerTorrent: 50},
 		Encryption: Encryption{Peers: "auto", Client: "auto"},
 		Limits: Limits{
 			Connections: 2000, PerAddress: 16, Handshakes: 512, HandshakeTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
@@ -111,6 +111,9 @@ client:
   aliases: 127.80.0.9/16
   pex: translate
   dial: [{info_hash: `+hashA+`, peers: ["192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"]}]
+  dial_trackers: true
+  dial_at_most: 20
+  dial_per_torrent: 5
   name: films
   api: {url: "https://box.example/qbt/", user: admin, password: "file:~/.paygate/client.password"}
   torrents: t
@@ -153,7 +156,7 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 		Listen: Listen{Peers: "192.0.2.1:6881", PublicPort: 51413, SOCKS5: "127.0.0.1:1080", HTTP: "127.0.0.1:8118", SOCKS5User: "u", Redirect: ":17000", TProxy: "[::]:17001"},
 		Client: Client{
 			Address: "127.0.0.1:6882", IPv6: "[::1]:6882", Source: "peer", PEX: "translate", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
-			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}},
+			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}}, DialTrackers: true, DialAtMost: 20, DialPerTorrent: 5,
 			Name: "films", API: API{"https://box.example/qbt", "admin", ""}, Torrents: "dir/t", InfoHashes: []units.InfoHash{b},
 		},
 		Encryption: Encryption{Peers: "require", Client: "off"},
@@ -166,17 +169,17 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
 				{
-					Name: "mine", Line: 34, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
+					Name: "mine", Line: 37, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
 					Legacy: "throttle", Throttle: 10_000, Rights: "licensed", When: "always", Min: 5000, Max: 6000, Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 				{
-					Name: "sell[1]", Line: 35, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
+					Name: "sell[1]", Line: 38, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
 					Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{Name: "b", Line: 36, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
+			Rules:      []BuyRule{{Name: "b", Line: 39, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
 			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
 		},
 	}

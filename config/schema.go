@@ -71,6 +71,9 @@ func clientSchema(p *parser, c *Client) []option {
 			d := &Dial{}
 			return dialSchema(d), func() { c.Dial = append(c.Dial, *d) }
 		}},
+		{key: "dial_trackers", def: "false", set: boolean(&c.DialTrackers)},
+		{key: "dial_at_most", def: "200", set: integer(&c.DialAtMost, 1, 10_000)},
+		{key: "dial_per_torrent", def: "50", set: integer(&c.DialPerTorrent, 1, 10_000)},
 		{key: "api", options: []option{
 			{key: "url", set: webAddress(&c.API.URL)},
 			{key: "user", set: text(&c.API.User, 255)},

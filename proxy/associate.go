@@ -30,6 +30,7 @@ type outlets struct {
 	unread       unread
 	dropped      atomic.Int64  // datagrams
 	associations chan struct{} // one element each
+	swarms       *swarms       // nil: the client dials for itself
 }
 
 func newOutlets(cfg Config) outlets {

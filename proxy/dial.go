@@ -63,9 +63,15 @@ func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip
 	if err != nil {
 		return addr, err
 	}
+	return addr, p.join(ctx, h, addr, nil)
+}
+
+// join is cross for a peer whose address is known. remote is a fresh connection to it, or nil: then it is dialled once the client has
+// answered. Who made remote closes it.
+func (p *Proxy) join(ctx context.Context, h units.InfoHash, addr netip.AddrPort, remote *net.TCPConn) error {
 	client, err := p.dialClient(ctx, addr.Addr())
 	if err != nil {
-		return addr, err
+		return err
 	}
 	defer p.hangUp(client, addr.Addr())
 	l := legs{client: side{conn: client}, addr: addr, hash: h, initiator: true}
@@ -73,24 +79,25 @@ func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip
 	defer called.end()
 	hand, err := p.askClient(ctx, &l, called)
 	if err != nil {
-		return addr, fmt.Errorf("handshake with the client: %w", err)
+		return fmt.Errorf("handshake with the client: %w", err)
 	}
-	remote, err := p.dialRemote(ctx, addr.String())
-	if err != nil {
-		return addr, err
+	if remote == nil {
+		if remote, err = p.dialRemote(ctx, addr.String()); err != nil {
+			return err
+		}
+		defer remote.Close()
 	}
-	defer remote.Close()
 	if ctx.Err() != nil {
-		return addr, ctx.Err()
+		return ctx.Err()
 	}
 	l.remote.conn = remote
 	s, err := p.newSession(l, p.desk.Admit(l.arrival()))
 	if err != nil {
-		return addr, err
+		return err
 	}
 	to := p.remoteRoute(&l, p.secrecy.asClient(&l.client))
 	p.serve(ctx, s, func() error { return s.beginBoth(ctx, hand, to) }, func() {})
-	return addr, nil
+	return nil
 }
 
 // askClient sends the client a head and returns its whole handshake.

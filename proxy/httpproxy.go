@@ -282,14 +282,14 @@ func (v *visitor) answer(req *http.Request, resp *http.Response, asked announce.
 	over := resp.Close // then the server ends the connection
 	dropHops(resp.Header)
 	resp.Header.Del("Proxy-Authenticate")
-	resp.Close = req.Close || resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
-	if !req.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
-		resp.TransferEncoding, resp.Close = nil, true
-	}
 	if announces {
 		if err := v.p.hearTracker(asked, resp); err != nil {
 			return false, &refusalHTTP{http.StatusBadGateway, err}
 		}
+	}
+	resp.Close = req.Close || resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	if !req.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
+		resp.TransferEncoding, resp.Close = nil, true
 	}
 	if err := resp.Write(timely{v.conn, answerWithin}); err != nil {
 		return false, err
@@ -300,9 +300,6 @@ func (v *visitor) answer(req *http.Request, resp *http.Response, asked announce.
 	}
 	return !resp.Close, nil
 }
-
-// hearTracker reads a tracker's answer. The rest of an answer that is too long for one stays unread.
-func (p *Proxy) hearTracker(announce.Request, *http.Response) error { return nil }
 
 // originOf is the host:port that a request in absolute form (RFC 9112, section 3.2.2) goes to.
 func originOf(req *http.Request) (string, error) {

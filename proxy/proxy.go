@@ -37,6 +37,9 @@ type Config struct {
 	AliasFile        string        // where the aliases are remembered; "" = not across restarts
 	Encryption       Encryption    // what is done about MSE on either side
 	Dial             []Dial        // connections of which paygate opens both legs
+	DialTrackers     bool          // dial, instead of the client, the peers in answers of trackers that pass through HTTP
+	DialAtMost       int           // such connections at once; 0 = 200
+	DialPerTorrent   int           // and of one torrent; 0 = 50
 	Connections      int           // connections at once, in all; 0 = 2000
 	PerAddress       int           // inbound ones per IPv4 address or IPv6 /64; 0 = 16
 	Handshakes       int           // inbound ones that have not ended their handshake; 0 = 512
@@ -105,6 +108,8 @@ func (c *Config) defaults() {
 	c.Handshakes = cmp.Or(c.Handshakes, 512)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
+	c.DialAtMost = cmp.Or(c.DialAtMost, 200)
+	c.DialPerTorrent = cmp.Or(c.DialPerTorrent, 50)
 	c.Silence = cmp.Or(c.Silence, 2*time.Minute)
 	c.Associations = cmp.Or(c.Associations, 64)
 	c.AssociationIdle = cmp.Or(c.AssociationIdle, time.Hour)
@@ -129,6 +134,9 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	}
 	if p.desk == nil {
 		p.desk = freeDesk{}
+	}
+	if cfg.DialTrackers {
+		p.swarms = newSwarms(cfg.DialAtMost, cfg.DialPerTorrent, p.isSelf)
 	}
 	if err := p.findClient(); err != nil {
 		return nil, err
@@ -157,7 +165,7 @@ func (freeDesk) Open(*Session) Conversation { return nil }
 // findClient resolves the client's address, and opens the aliases if it can be reached from one.
 func (p *Proxy) findClient() error {
 	if p.cfg.Client == "" {
-		if p.cfg.Peers != "" || p.cfg.TProxy != "" || len(p.cfg.Dial) > 0 {
+		if p.cfg.Peers != "" || p.cfg.TProxy != "" || len(p.cfg.Dial) > 0 || p.cfg.DialTrackers {
 			return errors.New("proxy: no client address to pass connections to")
 		}
 		return nil
@@ -271,6 +279,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.wg.Go(func() { p.accept(ctx, p.tproxy, p.serveTransparent) })
 	}
 	p.dialAll(ctx)
+	if p.swarms != nil {
+		p.wg.Go(func() { p.seek(ctx) })
+	}
 	<-ctx.Done()
 	p.drain()
 	p.wg.Wait()

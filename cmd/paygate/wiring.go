@@ -98,6 +98,7 @@ func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
 	return proxy.Config{
 		Peers: cfg.Listen.Peers, PublicPort: cfg.Listen.PublicPort,
 		SOCKS5: cfg.Listen.SOCKS5, SOCKS5User: cfg.Listen.SOCKS5User, SOCKS5Password: cfg.Listen.SOCKS5Password,
+		DialTrackers: cfg.Client.DialTrackers, DialAtMost: cfg.Client.DialAtMost, DialPerTorrent: cfg.Client.DialPerTorrent,
 		HTTP: cfg.Listen.HTTP, Redirect: cfg.Listen.Redirect, TProxy: cfg.Listen.TProxy, ClientIPv6: cfg.Client.IPv6, FromPeer: cfg.Client.Source == "peer",
 		Client: cfg.Client.Address, Aliases: cfg.Client.Aliases, AliasFile: dir.file(aliasFile(cfg)), Dial: dial,
 		Connections: cfg.Limits.Connections, PerAddress: cfg.Limits.PerAddress, Handshakes: cfg.Limits.Handshakes,
