@@ -20,7 +20,7 @@ type speech uint8
 const (
 	unclear speech = iota // too few bytes yet
 	bitTorrent
-	plain  // HTTP, TLS, or text after a server's greeting
+	plain  // HTTP, TLS, DNS, or text after a server's greeting
 	hidden // anything else: perhaps encrypted BitTorrent
 )
 
@@ -43,7 +43,25 @@ func classify(b []byte) speech {
 			return map[bool]speech{true: plain, false: unclear}[n == len(word)]
 		}
 	}
-	return hidden
+	return classifyDNS(b)
+}
+
+// classifyDNS looks for a query over TCP (RFC 7766), which a client behind a gateway sends for want of UDP: a length
+// below 512, an id, the flags of a standard query, one question, no answers, and at most one additional record.
+func classifyDNS(b []byte) speech {
+	const known = "\x01\xff\xff\xff\x01\x30\x00\x01\x00\x00\x00\x00\x00\x01" // bits that may be set
+	for i, c := range b[:min(len(b), len(known))] {
+		if c&^known[i] != 0 {
+			return hidden
+		}
+	}
+	switch {
+	case len(b) < len(known):
+		return unclear
+	case b[7] != 1 || b[0] == 0 && b[1] < 17:
+		return hidden
+	}
+	return plain
 }
 
 // classifyTLS looks for a ClientHello (RFC 8446): record type 22, version 3.x, a length, handshake type 1.

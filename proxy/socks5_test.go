@@ -256,7 +256,10 @@ func TestClassify(t *testing.T) {
 		"": unclear, "\x13": bitTorrent, "\x13BitTorrent protocol": bitTorrent, "\x13Bitt": hidden,
 		"P": unclear, "PO": unclear, "POST /": plain, "POSX": hidden, "GET /": plain, "GETX": hidden,
 		"\x16": unclear, "\x16\x03\x01": unclear, "\x16\x05": hidden, "\x16\x03\x01\x00\xff\x01": plain, "\x16\x03\x01\x00\xff\x02": hidden,
-		"\x00\x01": hidden, "EHLO": hidden,
+		"\x00\x01": unclear, "\x02": hidden, "EHLO": hidden,
+		"\x00\x1d\xca\xfe\x01\x20\x00\x01\x00\x00\x00\x00\x00\x01\x07tracker": plain, "\x00\x1d\xca\xfe\x01\x20\x00": unclear,
+		"\x00\x1d\xca\xfe\x81\x80\x00\x01": hidden, "\x00\x1d\xca\xfe\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00": hidden,
+		"\x00\x01\xca\xfe\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00": hidden,
 	} {
 		if got := classify([]byte(in)); got != want {
 			t.Errorf("%q: %d, want %d", in, got, want)
