@@ -22,6 +22,7 @@ type qBittorrent struct {
 	password units.Secret
 
 	rid      int64
+	set      time.Time // when the settings were read last
 	full     time.Time // when all was read last
 	trackers map[string][]string
 	asked    map[string]bool // torrents whose properties have been asked for
@@ -119,10 +120,13 @@ func deref(s *string) string {
 
 // refresh brings the book up to date. A session that has ended is begun anew.
 func (q *qBittorrent) refresh(ctx context.Context, b *book, now time.Time) error {
-	if q.rid == 0 || now.Sub(q.full) >= qbResync {
+	if q.rid == 0 || now.Sub(q.set) >= settingsPause {
 		if err := q.readSettings(ctx, b); err != nil {
 			return err
 		}
+		q.set = now
+	}
+	if q.rid == 0 || now.Sub(q.full) >= qbResync {
 		q.rid, q.full = 0, now
 	}
 	resp, err := q.call(ctx, fmt.Sprintf("sync/maindata?rid=%d", q.rid))

@@ -22,6 +22,7 @@ type transmission struct {
 	session  string // a guard against cross-site requests, handed out with status 409
 
 	again       bool      // it has started anew, and numbers its torrents anew
+	set         time.Time // when the settings were read last
 	full, light time.Time // when everything, and when what owners change, was read last
 }
 
@@ -132,12 +133,15 @@ func (q *transmission) refresh(ctx context.Context, b *book, now time.Time) erro
 // lists reads as much about the torrents as is due.
 func (q *transmission) lists(ctx context.Context, b *book, now time.Time) error {
 	var err error
+	if q.full.IsZero() || now.Sub(q.set) >= settingsPause {
+		if err = q.readSettings(ctx, b); err != nil {
+			return err
+		}
+		q.set = now
+	}
 	switch {
 	case q.full.IsZero() || now.Sub(q.full) >= trResync:
-		if err = q.readSettings(ctx, b); err == nil {
-			err = q.list(ctx, b, nil, trAll)
-		}
-		if err == nil {
+		if err = q.list(ctx, b, nil, trAll); err == nil {
 			q.full, q.light = now, now
 		}
 	case now.Sub(q.light) >= trLight || now.Sub(b.read) > trRecent:

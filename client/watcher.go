@@ -20,6 +20,8 @@ const (
 	leastPause = 2 * time.Second  // between questions that somebody waits for
 	lately     = time.Minute
 
+	settingsPause = time.Minute // between looks at the client's settings
+
 	firstBackOff  = time.Second // after a failure, doubled with each
 	mostBackOff   = time.Minute
 	lockedBackOff = 30 * time.Minute // after a wrong password: clients ban whoever tries too often

@@ -22,6 +22,7 @@ import (
 // Config says where the proxy listens, whom it serves and what strangers may make it hold.
 type Config struct {
 	Peers            string        // public BitTorrent address, host:port; "" = no inbound
+	PeersToo         []string      // further public addresses, beside Peers
 	PublicPort       uint16        // told to the swarm as `p` (BEP 10); 0 = the port of Peers
 	SOCKS5           string        // address for the client's outgoing connections, host:port; "" = off
 	HTTP             string        // HTTP proxy for the client's trackers, and for peers by CONNECT, host:port; "" = off
@@ -71,6 +72,7 @@ type Proxy struct {
 	desk    Desk
 	log     *zap.Logger
 	peers   *net.TCPListener
+	also    []*net.TCPListener // of PeersToo
 	socks   *net.TCPListener
 	web     *net.TCPListener
 	redir   *net.TCPListener
@@ -192,6 +194,13 @@ func (p *Proxy) listen() error {
 		if p.peers, err = listenTCP(p.cfg.Peers); err != nil {
 			return fmt.Errorf("listen for peers: %w", err)
 		}
+		for _, address := range p.cfg.PeersToo {
+			l, err := listenTCP(address)
+			if err != nil {
+				return fmt.Errorf("listen for peers: %w", err)
+			}
+			p.also = append(p.also, l)
+		}
 		if p.cfg.PublicPort == 0 {
 			p.cfg.PublicPort = p.peers.Addr().(*net.TCPAddr).AddrPort().Port()
 		}
@@ -220,7 +229,7 @@ func listenTCP(addr string) (*net.TCPListener, error) {
 // close closes the listeners and the alias file.
 func (p *Proxy) close() error {
 	var errs []error
-	for _, l := range []*net.TCPListener{p.peers, p.socks, p.web, p.redir, p.tproxy} {
+	for _, l := range append([]*net.TCPListener{p.peers, p.socks, p.web, p.redir, p.tproxy}, p.also...) {
 		if l != nil {
 			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
@@ -264,7 +273,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 	sweeper := make(chan struct{})
 	go p.sweep(alive, sweeper)
 	if p.peers != nil {
-		p.wg.Go(func() { p.accept(ctx, p.peers, p.inbound) })
+		for _, l := range append([]*net.TCPListener{p.peers}, p.also...) {
+			p.wg.Go(func() { p.accept(ctx, l, p.inbound) })
+		}
 	}
 	if p.socks != nil {
 		p.wg.Go(func() { p.accept(ctx, p.socks, p.serveSOCKS5) })
