@@ -43,7 +43,8 @@ type Lightning struct {
 }
 
 // Client is one BitTorrent client and what paygate listens on for it. Name is empty if the configuration gives none;
-// addresses are host:port, empty: none.
+// addresses are host:port, empty: none. State is empty for a client that cannot be asked, else "answers" or a short word
+// for what is wrong, and Remedy then says what to do about it.
 type Client struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
@@ -52,6 +53,12 @@ type Client struct {
 
 	Redirect string `json:"redirect,omitempty"`
 	TProxy   string `json:"tproxy,omitempty"`
+
+	Kind       string `json:"kind,omitempty"`
+	Version    string `json:"version,omitempty"`
+	State      string `json:"state,omitempty"`
+	Remedy     string `json:"remedy,omitempty"`
+	InfoHashes int    `json:"info_hashes"` // known ones
 }
 
 // Totals are the sums over the whole ledger. CreditOwed was paid to us and is not served yet; CreditHeld was paid by

@@ -38,6 +38,17 @@ func farAddress(dst *string) func(string) error {
 	}
 }
 
+func ownAddresses(dst *[]string) func(string) error {
+	return func(s string) error {
+		var a string
+		err := ownAddress(&a)(s)
+		if a != "" {
+			*dst = append(*dst, a)
+		}
+		return err
+	}
+}
+
 func farAddresses(dst *[]string) func(string) error {
 	return func(s string) error {
 		var a string

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -64,7 +65,7 @@ func (p *parser) required(group, why string, keys ...string) {
 
 func (p *parser) checkListen(c *Config) {
 	l := c.Listen
-	if !l.any() && len(c.Client.Dial) == 0 && !c.Client.Asked() && !p.isBroken("") && p.sound("listen", "client.dial", "client.api") {
+	if !l.Any() && len(c.Client.Dial) == 0 && !c.Client.Asked() && !p.isBroken("") && p.sound("listen", "client.dial", "client.api") {
 		p.wrong("listen", "nothing to do: no connection can come in and none is dialled",
 			`set client.api.url to your client's web interface, listen.peers to the public BitTorrent port, such as "0.0.0.0:6881", listen.socks5 or client.dial`)
 	}
@@ -116,8 +117,11 @@ func conflict(a, b string) bool {
 	if !ipA.IsValid() || !ipB.IsValid() || portA != portB || portA == "0" {
 		return false
 	}
-	return ipA == ipB || ipA.IsUnspecified() || ipB.IsUnspecified()
+	return ipA == ipB || takesAll(ipA, ipB) || takesAll(ipB, ipA)
 }
+
+// takesAll reports whether listening on a takes b too: 0.0.0.0 stands for IPv4, [::] for both.
+func takesAll(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) }
 
 func (p *parser) checkClient(c *Config) {
 	p.checkAPI(c.Client.API)

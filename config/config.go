@@ -32,11 +32,12 @@ type Log struct{ Level, Format string }
 
 // Listen are the addresses that paygate owns. An empty one is off.
 type Listen struct {
-	Peers          string // public BitTorrent port, host:port
-	PublicPort     uint16 // port told to the swarm in the extended handshake; default: the port of Peers
-	SOCKS5         string // for the client's outgoing peer connections
-	HTTP           string // HTTP proxy for the client's trackers, and for peers by CONNECT
-	SOCKS5User     string // for both proxies, as is the password
+	Peers          string   // public BitTorrent port, host:port
+	PeersToo       []string // further public addresses, host:port
+	PublicPort     uint16   // port told to the swarm in the extended handshake; default: the port of Peers
+	SOCKS5         string   // for the client's outgoing peer connections
+	HTTP           string   // HTTP proxy for the client's trackers, and for peers by CONNECT
+	SOCKS5User     string   // for both proxies, as is the password
 	SOCKS5Password units.Secret
 	Redirect       string // for the client's outgoing connections that a firewall redirects
 	TProxy         string // for connections in both directions that TPROXY rules bring

@@ -51,11 +51,26 @@ type taken struct{ path, address string }
 
 // addresses are those that paygate listens on, by their keys under listen.
 func (l Listen) addresses() []taken {
-	return []taken{{"peers", l.Peers}, {"socks5", l.SOCKS5}, {"http", l.HTTP}, {"redirect", l.Redirect}, {"tproxy", l.TProxy}}
+	list := []taken{{"peers", l.Peers}, {"socks5", l.SOCKS5}, {"http", l.HTTP}, {"redirect", l.Redirect}, {"tproxy", l.TProxy}}
+	for i, a := range l.PeersToo {
+		list = append(list, taken{fmt.Sprintf("peers_too[%d]", i), a})
+	}
+	return list
 }
 
-// any reports whether paygate listens at all.
-func (l Listen) any() bool {
+// Addresses are all those that paygate listens on.
+func (l Listen) Addresses() []string {
+	var list []string
+	for _, t := range l.addresses() {
+		if t.address != "" {
+			list = append(list, t.address)
+		}
+	}
+	return list
+}
+
+// Any reports whether paygate listens at all.
+func (l Listen) Any() bool {
 	return slices.ContainsFunc(l.addresses(), func(t taken) bool { return t.address != "" })
 }
 

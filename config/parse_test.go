@@ -102,7 +102,7 @@ func TestEveryValueIsRead(t *testing.T) {
 	c := mustParse(t, `
 data_dir: state
 log: {level: debug, format: json}
-listen: {peers: 192.0.2.1:6881, public_port: 51413, socks5: 127.0.0.1:1080, http: 127.0.0.1:8118, socks5_user: u, socks5_password: "p w", redirect: ":17000", tproxy: "[::]:17001"}
+listen: {peers: 192.0.2.1:6881, peers_too: ["[2001:db8::1]:6881"], public_port: 51413, socks5: 127.0.0.1:1080, http: 127.0.0.1:8118, socks5_user: u, socks5_password: "p w", redirect: ":17000", tproxy: "[::]:17001"}
 encryption: {peers: require, client: off}
 client:
   address: 127.0.0.1:6882
@@ -153,7 +153,7 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 	c.Lightning.TLSCert, c.Lightning.Macaroon, c.Listen.SOCKS5Password, c.Client.API.Password = nil, "", "", ""
 	want := &Config{
 		DataDir: "dir/state", Log: Log{"debug", "json"},
-		Listen: Listen{Peers: "192.0.2.1:6881", PublicPort: 51413, SOCKS5: "127.0.0.1:1080", HTTP: "127.0.0.1:8118", SOCKS5User: "u", Redirect: ":17000", TProxy: "[::]:17001"},
+		Listen: Listen{Peers: "192.0.2.1:6881", PeersToo: []string{"[2001:db8::1]:6881"}, PublicPort: 51413, SOCKS5: "127.0.0.1:1080", HTTP: "127.0.0.1:8118", SOCKS5User: "u", Redirect: ":17000", TProxy: "[::]:17001"},
 		Client: Client{
 			Address: "127.0.0.1:6882", IPv6: "[::1]:6882", Source: "peer", PEX: "translate", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
 			Dial: []Dial{{InfoHash: a, Peers: []string{"192.0.2.7:1", "[2001:db8::1]:2", "peer.example:3"}}}, DialTrackers: true, DialAtMost: 20, DialPerTorrent: 5,

@@ -42,6 +42,7 @@ func schema(p *parser, c *Config) []option {
 func listenSchema(p *parser, l *Listen) []option {
 	return []option{
 		{key: "peers", set: ownAddress(&l.Peers)},
+		{key: "peers_too", each: ownAddresses(&l.PeersToo)},
 		{key: "public_port", set: integer(&l.PublicPort, 1, 65535)},
 		{key: "socks5", set: ownAddress(&l.SOCKS5)},
 		{key: "http", set: ownAddress(&l.HTTP)},

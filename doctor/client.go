@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
+	"paygate/client"
 	"paygate/config"
 	"paygate/proxy/wire"
 	"paygate/units"
@@ -24,8 +26,8 @@ const (
 	maxOwn         = 8                      // addresses looked at
 )
 
-// client connects to the client as paygate will, from a loopback address of its own, and shakes hands.
-func client(ctx context.Context, c *config.Config) Finding {
+// reach connects to the client as paygate will, from a loopback address of its own, and shakes hands.
+func reach(ctx context.Context, c *config.Config) Finding {
 	ih, known := anyTorrent(c)
 	ap, notIP := netip.ParseAddrPort(c.Client.Address)
 	elsewhere := notIP == nil && !ap.Addr().IsLoopback()
@@ -128,25 +130,55 @@ func padded(reply []byte) []byte {
 	return append(bytes.Clone(reply), make([]byte, wire.HeadLen)...)[:wire.HeadLen]
 }
 
-// bypass looks for other addresses of this machine on which the client takes peers, who then do not pass paygate.
-func bypass(ctx context.Context, c *config.Config, own []netip.Addr) Finding {
+// bypass looks for other addresses of this machine on which the client takes peers, who then do not pass paygate. What
+// shakes hands there, or is known to listen everywhere, is the client; anything else may be another program.
+func bypass(ctx context.Context, c *config.Config, s client.Settings, own []netip.Addr) Finding {
 	target, err := net.ResolveTCPAddr("tcp", c.Client.Address)
 	if err != nil {
 		return skip(CheckBypass, "the client's address cannot be resolved: %v", err)
 	}
+	ih, _ := anyTorrent(c)
 	looked := 0
-	for _, a := range own {
+	for _, a := range addresses(target.AddrPort().Addr().Unmap(), own)[1:] {
 		at := netip.AddrPortFrom(a, uint16(target.Port))
-		if a == target.AddrPort().Addr().Unmap() || a.IsLinkLocalUnicast() || looked == maxOwn || covers(c.Listen.Peers, at) || covers(c.Listen.SOCKS5, at) {
+		if paygates(c, at) {
 			continue
 		}
 		looked++
-		if accepts(ctx, at) {
-			return warn(CheckBypass, "bind the client to 127.0.0.1 (network interface, or bind address, in its options)",
-				"something takes connections on %s too: if it is the client, peers can walk around paygate", at)
+		if !accepts(ctx, at) {
+			continue
 		}
+		if s.BindKnown && s.BindAddress == "" || isClient(ctx, at, ih) {
+			return fail(CheckBypass, setBind(s), "the client takes connections on %s too: peers can walk around paygate", at)
+		}
+		return warn(CheckBypass, setBind(s), "something takes connections on %s too: if it is the client, peers can walk around paygate", at)
 	}
 	return pass(CheckBypass, "the client is not reached at this machine's other addresses (%d)", looked)
+}
+
+// isClient reports whether somebody answers a BitTorrent handshake.
+func isClient(ctx context.Context, at netip.AddrPort, ih units.InfoHash) bool {
+	reply, err := shakeHands(ctx, at.String(), netip.Addr{}, ih)
+	_, bad := wire.ParseHead(padded(reply))
+	return err == nil && len(reply) >= wire.HeadLen && bad == nil
+}
+
+// paygates reports whether paygate itself answers at an address.
+func paygates(c *config.Config, at netip.AddrPort) bool {
+	return slices.ContainsFunc(c.Listen.Addresses(), func(l string) bool { return covers(l, at) })
+}
+
+// ownPeers looks for connections that the client has made by itself.
+func ownPeers(c *config.Config, s client.Settings) Finding {
+	out, known := direct(c.Client.Address)
+	switch {
+	case !known:
+		return skip(CheckConnections, "the client's connections cannot be seen: only its own user, or root, may look")
+	case len(out) > 0:
+		return fail(CheckConnections, outgoingRemedy(s, c.Listen.SOCKS5),
+			"the client has %s with other machines that do not pass paygate, such as %s", count(len(out), "connection"), out[0])
+	}
+	return pass(CheckConnections, "the client has no connection of its own with other machines")
 }
 
 // covers reports whether a listener of paygate's own would answer at an address.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 
+	"paygate/client"
 	"paygate/config"
 )
 
@@ -10,6 +11,7 @@ import (
 type Deps struct {
 	Machine Machine
 	Node    Node                // nil: the configuration names none
+	Clients map[string]Client   // by name: those that can be asked
 	Running map[string]*Running // by the client's name; nil: no paygate runs on the data directory
 	// Firewall tells of the rules for one client's configuration; nil: nobody can.
 	Firewall func(context.Context, *config.Config) Firewall
@@ -39,7 +41,16 @@ func Examine(ctx context.Context, c *config.Config, d Deps, tell func(Finding)) 
 
 // examineClient makes the checks of one client: see config.PerClient.
 func examineClient(ctx context.Context, c *config.Config, d Deps, tell func(Finding)) {
-	running := d.Running[c.Client.Name]
+	var s client.Settings
+	asked, running := d.Clients[c.Client.Name], d.Running[c.Client.Name]
+	if asked != nil {
+		var f Finding
+		s, f = api(ctx, asked)
+		tell(f)
+		if f.Verdict == Pass {
+			c = completed(c, s, d.Machine, tell)
+		}
+	}
 	if c.Listen.Peers != "" {
 		tell(publicPort(ctx, c.Listen.Peers, running))
 	}
@@ -48,17 +59,40 @@ func examineClient(ctx context.Context, c *config.Config, d Deps, tell func(Find
 	}
 	examineFirewall(ctx, c, d, tell)
 	if c.Client.Address != "" {
-		tell(client(ctx, c))
+		tell(reach(ctx, c))
+	}
+	for _, f := range Settings(c, s, asked) {
+		tell(f)
 	}
 	if c.Client.Address != "" && sells(c) {
-		tell(bypassCheck(ctx, c, d.Machine))
+		outside(ctx, c, s, d.Machine, tell)
 	}
 }
 
-func bypassCheck(ctx context.Context, c *config.Config, m Machine) Finding {
+// completed fills in what a configuration leaves to the client.
+func completed(c *config.Config, s client.Settings, m Machine, tell func(Finding)) *config.Config {
+	own, err := m.Addresses()
+	if err != nil || !LeftOut(c) {
+		return c
+	}
+	place, why := Locate(c, s, own)
+	if why != nil {
+		tell(*why)
+		return c
+	}
+	full := *c
+	full.Client.Address, full.Listen.Peers, full.Listen.PeersToo, full.Listen.SOCKS5 = place.Client, place.Peers, place.PeersToo, place.SOCKS5
+	return &full
+}
+
+// outside looks at the client as strangers would.
+func outside(ctx context.Context, c *config.Config, s client.Settings, m Machine, tell func(Finding)) {
 	own, err := m.Addresses()
 	if err != nil {
-		return skip(CheckBypass, "this machine's addresses cannot be told: %v", err)
+		tell(skip(CheckBypass, "this machine's addresses cannot be told: %v", err))
+		return
 	}
-	return bypass(ctx, c, own)
+	tell(bypass(ctx, c, s, own))
+	tell(utp(ctx, c, s, own))
+	tell(ownPeers(c, s))
 }

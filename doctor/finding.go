@@ -34,7 +34,17 @@ const (
 	CheckCapability    = "capability"
 	CheckFirewall      = "firewall"
 	CheckClient        = "client"
+	CheckAPI           = "client's api"
 	CheckBypass        = "way around"
+	CheckUTP           = "utp"
+	CheckConnections   = "own peers"
+	CheckAnnounce      = "announce"
+	CheckTransport     = "transport"
+	CheckOutgoing      = "outgoing"
+	CheckSlots         = "upload slots"
+	CheckCrowd         = "connections"
+	CheckGossip        = "other ways"
+	CheckLAN           = "rate limits"
 )
 
 // Finding is the outcome of one check, in the owner's words. A warning or a failure carries a remedy.

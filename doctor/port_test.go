@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"paygate/client"
 	"paygate/config"
 	"paygate/proxy/wire"
 	"paygate/units"
@@ -157,7 +158,7 @@ func TestClient(t *testing.T) {
 		address, asked := answering(t, tt.answer, true)
 		c := *tt.c
 		c.Client.Address, c.Client.Aliases = address, aliases
-		f := client(t.Context(), &c)
+		f := reach(t.Context(), &c)
 		is(t, tt.name, f, tt.v, replaceAddress(tt.text, address))
 		if from := <-asked; from.(*net.TCPAddr).IP.String() != "127.200.255.254" {
 			t.Errorf("%s: asked from %s", tt.name, from)
@@ -170,10 +171,10 @@ func replaceAddress(text, address string) string { return strings.ReplaceAll(tex
 func TestClientThatIsNotThere(t *testing.T) {
 	address := freeAddress(t, "127.0.0.1")
 	c := &config.Config{Client: config.Client{Address: address}}
-	is(t, "refused", client(t.Context(), c), Fail, "nothing listens on "+address)
+	is(t, "refused", reach(t.Context(), c), Fail, "nothing listens on "+address)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if f := client(ctx, c); f.Verdict != Fail || f.Remedy == "" {
+	if f := reach(ctx, c); f.Verdict != Fail || f.Remedy == "" {
 		t.Errorf("%+v", f)
 	}
 	is(t, "silent", judgeClient("h:1", units.InfoHash{}, false, nil, &net.OpError{Op: "dial", Err: context.DeadlineExceeded}), Fail, "h:1 does not answer")
@@ -188,7 +189,7 @@ func TestClientThatSaysNothing(t *testing.T) {
 	ctx, giveUp := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); <-asked; giveUp() }()
-	is(t, "silent", client(ctx, c), Pass, address+" takes connections")
+	is(t, "silent", reach(ctx, c), Pass, address+" takes connections")
 	<-done
 }
 
@@ -198,16 +199,16 @@ func TestBypass(t *testing.T) {
 	at := func(host string) string { return fmt.Sprintf("%s:%d", host, port) }
 	own := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("fe80::1"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.2")}
 	c := &config.Config{Client: config.Client{Address: at("127.0.0.1")}}
-	is(t, "open", bypass(t.Context(), c, own), Warn, "something takes connections on "+at("127.0.0.2")+" too: if it is the client, peers can walk around paygate")
-	is(t, "closed", bypass(t.Context(), c, own[:3]), Pass, "the client is not reached at this machine's other addresses (1)")
+	is(t, "open", bypass(t.Context(), c, client.Settings{}, own), Warn, "something takes connections on "+at("127.0.0.2")+" too: if it is the client, peers can walk around paygate")
+	is(t, "closed", bypass(t.Context(), c, client.Settings{}, own[:3]), Pass, "the client is not reached at this machine's other addresses (1)")
 	for _, peers := range []string{at("127.0.0.2"), at("0.0.0.0"), fmt.Sprintf(":%d", port)} {
 		c.Listen.Peers = peers
-		if f := bypass(t.Context(), c, own); f.Verdict != Pass {
+		if f := bypass(t.Context(), c, client.Settings{}, own); f.Verdict != Pass {
 			t.Errorf("paygate's own listener on %s: %+v", peers, f)
 		}
 	}
 	c.Client.Address = "no.such.host.invalid:1"
-	if f := bypass(t.Context(), c, own); f.Verdict != Skip {
+	if f := bypass(t.Context(), c, client.Settings{}, own); f.Verdict != Skip {
 		t.Errorf("%+v", f)
 	}
 }

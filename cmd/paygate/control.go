@@ -19,7 +19,7 @@ func (s *sidecar) Block(ctx context.Context, infoHash, reason string) (admin.Blo
 	}
 	r := admin.BlockReport{Changed: hashTexts(fresh)}
 	for _, f := range s.fronts {
-		r.Closed += f.proxy.Review()
+		r.Closed += f.review()
 	}
 	return r, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paygate/admin"
+	"paygate/client"
 	"paygate/config"
 	"paygate/doctor"
 	"paygate/lnclient"
@@ -20,7 +21,8 @@ import (
 
 const doctorHelp = `Looks at everything that paygate needs and says, a line each, what is well (pass), what will be trouble (warn), what
 does not work (fail) and what could not be told (skip), with what to do about it: the configuration, data_dir, the
-disk, the limit on open files, your Lightning node, its macaroon, its liquidity, the clock, the ports, and the client.
+disk, the limit on open files, your Lightning node, its macaroon, its liquidity, the clock, the ports, and the client:
+with client.api it also reads the client's settings and looks for every way around paygate.
 
 It changes nothing and pays nothing. It can be asked before paygate runs, and while it does. Into a pipe it prints one
 JSON object instead. Exit status: 0 if nothing fails, 1 otherwise.`
@@ -63,7 +65,9 @@ func examine(ctx context.Context, r doctorReport, path string, m doctor.Machine)
 	if c != nil {
 		node, closeNode := doctorNode(c.Lightning)
 		defer closeNode()
-		doctor.Examine(ctx, c, doctor.Deps{Machine: m, Node: node, Running: running(ctx, c), Firewall: firewallState(c)}, tell)
+		asked, closeClients := doctorClients(c)
+		defer closeClients()
+		doctor.Examine(ctx, c, doctor.Deps{Machine: m, Node: node, Clients: asked, Firewall: firewallState(c), Running: running(ctx, c)}, tell)
 	}
 	if err := r.end(failed); err != nil {
 		return err
@@ -84,6 +88,29 @@ func doctorNode(ln config.Lightning) (doctor.Node, func()) {
 		return unusableNode{err}, func() {}
 	}
 	return node, func() { node.Close() }
+}
+
+// doctorClients are the clients to ask, by name.
+func doctorClients(c *config.Config) (map[string]doctor.Client, func()) {
+	all := map[string]doctor.Client{}
+	var open []*client.Watcher
+	for _, one := range c.PerClient() {
+		api := one.Client.API
+		if !one.Client.Asked() {
+			continue
+		}
+		w, err := client.New(client.Config{URL: api.URL, User: api.User, Password: api.Password}, client.Deps{})
+		if err != nil {
+			continue // no such error is known
+		}
+		all[one.Client.Name] = w
+		open = append(open, w)
+	}
+	return all, func() {
+		for _, w := range open {
+			w.Close()
+		}
+	}
 }
 
 // unusableNode stands for one that cannot even be asked.

@@ -286,7 +286,7 @@ func TestDoctorIsJSONWhenPiped(t *testing.T) {
 		}
 		return m
 	}
-	if v := verdicts(0); v[doctor.CheckNode] != doctor.Pass || v[doctor.CheckClient] != doctor.Pass || len(v) != 16 {
+	if v := verdicts(0); v[doctor.CheckNode] != doctor.Pass || v[doctor.CheckClient] != doctor.Pass || len(v) != 18 {
 		t.Errorf("%v", v)
 	}
 	p.fault(sandbox.RefuseAll)

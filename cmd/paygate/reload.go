@@ -100,7 +100,7 @@ func (s *sidecar) Reload(context.Context) (admin.ReloadReport, error) {
 		s.live.Store(&live)
 		s.desk.SetRules(live.Sell, live.Buy)
 		for _, f := range s.fronts {
-			r.Closed += f.proxy.Review()
+			r.Closed += f.review()
 		}
 	}
 	s.log.Info("the configuration was read again", zap.Strings("changed", r.Changed), zap.Strings("after_a_restart", r.Restart),

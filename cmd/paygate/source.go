@@ -36,7 +36,7 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 	for _, f := range s.fronts {
 		c := f.status()
 		st.Clients = append(st.Clients, c)
-		for _, p := range f.proxy.Sessions() {
+		for _, p := range f.sessions() {
 			one := session(p, talks[p.ID])
 			one.Client = c.Name
 			st.Sessions = append(st.Sessions, one)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"paygate/admin"
+	"paygate/client"
 	"paygate/config"
 	"paygate/country"
 	"paygate/ledger"
@@ -29,7 +30,8 @@ type sidecar struct {
 	books   *ledger.Ledger
 	node    *lnclient.Client // nil: no Lightning
 	desk    *pay.Desk
-	fronts  []*front // one for each client
+	fronts  []*front        // one for each client
+	catalog *client.Catalog // what is known of the torrents of all clients
 	admin   *admin.Server
 	started time.Time
 
@@ -47,6 +49,9 @@ func newSidecar(ctx context.Context, cfg *config.Config, file string, dir *dataD
 		}
 	}()
 	if s.books, err = ledger.Open(ctx, dir.file(ledgerFile), ledger.Options{}); err != nil {
+		return s, err
+	}
+	if err = s.newFronts(); err != nil {
 		return s, err
 	}
 	if err = s.openDesk(); err != nil {
@@ -68,7 +73,7 @@ func (s *sidecar) openDesk() error {
 		return err
 	}
 	ln := s.cfg.Lightning
-	deps := pay.Deps{Ledger: s.books, Keys: keys, Log: s.log}
+	deps := pay.Deps{Ledger: s.books, Keys: keys, Torrents: s.catalog, Log: s.log}
 	if s.cfg.GeoIP != "" {
 		countries, err := country.Open(s.cfg.GeoIP)
 		if err != nil {
@@ -96,7 +101,7 @@ func proxyConfig(cfg *config.Config, dir *dataDir) proxy.Config {
 		dial = append(dial, proxy.Dial{InfoHash: d.InfoHash, Peers: d.Peers})
 	}
 	return proxy.Config{
-		Peers: cfg.Listen.Peers, PublicPort: cfg.Listen.PublicPort,
+		Peers: cfg.Listen.Peers, PeersToo: cfg.Listen.PeersToo, PublicPort: cfg.Listen.PublicPort,
 		SOCKS5: cfg.Listen.SOCKS5, SOCKS5User: cfg.Listen.SOCKS5User, SOCKS5Password: cfg.Listen.SOCKS5Password,
 		DialTrackers: cfg.Client.DialTrackers, DialAtMost: cfg.Client.DialAtMost, DialPerTorrent: cfg.Client.DialPerTorrent,
 		HTTP: cfg.Listen.HTTP, Redirect: cfg.Listen.Redirect, TProxy: cfg.Listen.TProxy, ClientIPv6: cfg.Client.IPv6, FromPeer: cfg.Client.Source == "peer",
