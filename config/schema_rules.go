@@ -37,7 +37,7 @@ func sellRuleSchema(r *SellRule) []option {
 		{key: "min", def: "10 sat", set: amount(&r.Min)},
 		{key: "max", def: "10000 sat", set: amount(&r.Max)},
 		{key: "interval", later: true, set: size(&r.Interval)},
-		{key: "credit", later: true, options: []option{
+		{key: "credit", options: []option{
 			{key: "percent", set: percent(&r.Credit.Percent, 1, 10)},
 			{key: "cap", def: "1000 sat", set: amount(&r.Credit.Cap)},
 		}},
@@ -59,11 +59,11 @@ func tierSchema(t *Tier) []option {
 func buySchema(b *Buy) []option {
 	return []option{
 		{key: "per_torrent", set: amount(&b.PerTorrent)},
-		{key: "per_peer", later: true, def: "none", set: limit(&b.PerPeer)},
-		{key: "per_category", later: true, def: "none", set: limit(&b.PerCategory)},
+		{key: "per_peer", def: "none", set: limit(&b.PerPeer)},
+		{key: "per_category", def: "none", set: limit(&b.PerCategory)},
 		{key: "per_day", set: amount(&b.PerDay)},
-		{key: "per_week", later: true, def: "none", set: limit(&b.PerWeek)},
-		{key: "per_month", later: true, def: "none", set: limit(&b.PerMonth)},
+		{key: "per_week", def: "none", set: limit(&b.PerWeek)},
+		{key: "per_month", def: "none", set: limit(&b.PerMonth)},
 		{key: "total", set: amount(&b.Total)},
 		{key: "min", def: "10 sat", set: amount(&b.Min)},
 		{key: "max", def: "1000 sat", set: amount(&b.Max)},

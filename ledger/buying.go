@@ -19,13 +19,26 @@ type Intent struct {
 	For      string     // bytes, debt or tip
 	Request  string     // BOLT 11
 	Expires  time.Time
+	Category string // the client's, of the torrent; "" is one too
 }
 
-// Caps are the owner's limits on spending, routing fees included. A zero cap allows nothing.
+// Caps are the owner's limits on spending, routing fees included. A zero cap allows nothing, except where it says that it
+// is none.
 type Caps struct {
-	Torrent units.Msat // on one torrent, ever
-	Day     units.Msat // in one UTC day
-	Total   units.Msat // ever
+	Torrent  units.Msat // on one torrent, ever
+	Peer     units.Msat // on one seller, ever; 0: none
+	Category units.Msat // on all torrents of one category, ever; 0: none
+	Day      units.Msat // in one UTC day
+	Week     units.Msat // in one week from Monday, UTC; 0: none
+	Month    units.Msat // in one month of the calendar, UTC; 0: none
+	Total    units.Msat // ever
+}
+
+// Payee is what a payment would be for, as far as caps ask.
+type Payee struct {
+	InfoHash units.InfoHash
+	Seller   units.PeerKey
+	Category string
 }
 
 // Purchase states. An intent is journalled, sent is about to be handed to Lightning; unknown means that Lightning
@@ -78,6 +91,7 @@ type Purse struct {
 	Pending           units.Msat // payments whose outcome is open, with their fee limits
 	Charged           units.Msat // what the received bytes cost
 	WrittenOff        units.Msat // what we have given up; negative if more was found than given up
+	Missed            units.Msat // of WrittenOff: for bytes that were under way when a connection was cut
 	Balance           units.Msat // Paid - Charged - WrittenOff
 	Received, Free    units.Bytes
 	Purchases, Failed int // payments reserved, and those of them that failed

@@ -136,19 +136,25 @@ func TestReserveChecksEveryCap(t *testing.T) {
 		wanted  units.Msat // with the fee limit
 		over    *OverCap
 	}{
-		{"torrent, intent", StateIntent, 1, Caps{2000, units.BTC, units.BTC}, 901, &OverCap{"torrent", 2000, 1100, 901}},
-		{"torrent, intent, just fits", StateIntent, 1, Caps{2000, units.BTC, units.BTC}, 900, nil},
-		{"torrent, sent", StateSent, 1, Caps{2000, units.BTC, units.BTC}, 901, &OverCap{"torrent", 2000, 1100, 901}},
-		{"torrent, unknown", StateUnknown, 1, Caps{2000, units.BTC, units.BTC}, 901, &OverCap{"torrent", 2000, 1100, 901}},
-		{"torrent, succeeded", StateSucceeded, 1, Caps{2000, units.BTC, units.BTC}, 994, &OverCap{"torrent", 2000, 1007, 994}},
-		{"torrent, succeeded, just fits", StateSucceeded, 1, Caps{2000, units.BTC, units.BTC}, 993, nil},
-		{"torrent, failed", StateFailed, 1, Caps{2000, units.BTC, units.BTC}, 2000, nil},
-		{"torrent, written off", StateWrittenOff, 1, Caps{2000, units.BTC, units.BTC}, 2000, nil},
-		{"another torrent", StateUnknown, 2, Caps{2000, units.BTC, units.BTC}, 2000, nil},
-		{"day", StateUnknown, 2, Caps{units.BTC, 2000, units.BTC}, 901, &OverCap{"day", 2000, 1100, 901}},
-		{"total", StateSucceeded, 2, Caps{units.BTC, units.BTC, 2000}, 994, &OverCap{"total", 2000, 1007, 994}},
+		{"torrent, intent", StateIntent, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 901, &OverCap{"torrent", 2000, 1100, 901}},
+		{"torrent, intent, just fits", StateIntent, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 900, nil},
+		{"torrent, sent", StateSent, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 901, &OverCap{"torrent", 2000, 1100, 901}},
+		{"torrent, unknown", StateUnknown, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 901, &OverCap{"torrent", 2000, 1100, 901}},
+		{"torrent, succeeded", StateSucceeded, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 994, &OverCap{"torrent", 2000, 1007, 994}},
+		{"torrent, succeeded, just fits", StateSucceeded, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 993, nil},
+		{"torrent, failed", StateFailed, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 2000, nil},
+		{"torrent, written off", StateWrittenOff, 1, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 2000, nil},
+		{"another torrent", StateUnknown, 2, Caps{Torrent: 2000, Day: units.BTC, Total: units.BTC}, 2000, nil},
+		{"day", StateUnknown, 2, Caps{Torrent: units.BTC, Day: 2000, Total: units.BTC}, 901, &OverCap{"day", 2000, 1100, 901}},
+		{"total", StateSucceeded, 2, Caps{Torrent: units.BTC, Day: units.BTC, Total: 2000}, 994, &OverCap{"total", 2000, 1007, 994}},
 		{"no caps, no money", StateFailed, 2, Caps{}, 1, &OverCap{"torrent", 0, 0, 1}},
-		{"a cap that was lowered", StateSucceeded, 1, Caps{500, units.BTC, units.BTC}, 1, &OverCap{"torrent", 500, 1007, 1}},
+		{"peer", StateUnknown, 2, but(func(c *Caps) { c.Peer = 2000 }), 901, &OverCap{"peer", 2000, 1100, 901}},
+		{"peer, succeeded, just fits", StateSucceeded, 2, but(func(c *Caps) { c.Peer = 2000 }), 993, nil},
+		{"category", StateUnknown, 2, but(func(c *Caps) { c.Category = 2000 }), 901, &OverCap{"category", 2000, 1100, 901}},
+		{"category, succeeded", StateSucceeded, 2, but(func(c *Caps) { c.Category = 2000 }), 994, &OverCap{"category", 2000, 1007, 994}},
+		{"week", StateSucceeded, 2, but(func(c *Caps) { c.Week = 2000 }), 994, &OverCap{"week", 2000, 1007, 994}},
+		{"month", StateUnknown, 2, but(func(c *Caps) { c.Month = 2000 }), 901, &OverCap{"month", 2000, 1100, 901}},
+		{"a cap that was lowered", StateSucceeded, 1, Caps{Torrent: 500, Day: units.BTC, Total: units.BTC}, 1, &OverCap{"torrent", 500, 1007, 1}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +165,7 @@ func TestReserveChecksEveryCap(t *testing.T) {
 			if c.state != StateIntent {
 				check(t, turn(l, 1, c.state))
 			}
-			left, err := l.Left(ctx, torrent(c.torrent), c.caps)
+			left, err := l.Left(ctx, Payee{InfoHash: torrent(c.torrent), Seller: peer(1)}, c.caps)
 			check(t, err)
 			equal(t, "Left agrees", left >= c.wanted, c.over == nil)
 			err = l.Reserve(ctx, intent(w, 2, 1, c.torrent, 1, c.wanted-1), c.caps)
@@ -170,6 +176,58 @@ func TestReserveChecksEveryCap(t *testing.T) {
 				t.Fatalf("Reserve: %v, want %v", err, c.over)
 			}
 			check(t, l.Verify(ctx))
+		})
+	}
+}
+
+// but is no caps but the ones that a function sets.
+func but(set func(*Caps)) Caps {
+	c := wide
+	set(&c)
+	return c
+}
+
+// TestWindowsBeginOnTime spends at a moment and asks what counts at another; a clock that is set back opens no cap again.
+func TestWindowsBeginOnTime(t *testing.T) {
+	at := func(text string) time.Time {
+		v, err := time.Parse("2006-01-02 15:04", text)
+		check(t, err)
+		return v
+	}
+	for _, c := range []struct {
+		spent, now       string
+		day, week, month bool // it counts
+	}{
+		{"2026-03-01 23:59", "2026-03-01 23:59", true, true, true}, // a Sunday
+		{"2026-03-01 23:59", "2026-03-02 00:00", false, false, true},
+		{"2026-02-28 12:00", "2026-03-01 00:00", false, true, false},
+		{"2026-03-02 00:00", "2026-03-08 23:59", false, true, true},
+		{"2026-12-31 23:59", "2027-01-01 00:00", false, true, false},
+		{"2026-03-31 12:00", "2026-03-02 12:00", true, true, true}, // set back
+		{"2026-04-02 12:00", "2026-03-02 12:00", true, true, true},
+		{"2028-02-29 00:00", "2028-02-29 23:59", true, true, true},
+	} {
+		t.Run(c.spent+" "+c.now, func(t *testing.T) {
+			l, w := fresh(t)
+			ctx := context.Background()
+			w.t = at(c.spent)
+			check(t, l.Reserve(ctx, intent(w, 1, 1, 1, 600, 0), wide))
+			check(t, turn(l, 1, StateSucceeded))
+			w.t = at(c.now)
+			for name, k := range map[string]struct {
+				set    func(*Caps)
+				counts bool
+			}{
+				"day":   {func(c *Caps) { c.Day = 1000 }, c.day},
+				"week":  {func(c *Caps) { c.Week = 1000 }, c.week},
+				"month": {func(c *Caps) { c.Month = 1000 }, c.month},
+			} {
+				left, err := l.Left(ctx, Payee{InfoHash: torrent(9)}, but(k.set))
+				check(t, err)
+				if want := map[bool]units.Msat{true: 1000 - 607, false: 1000}[k.counts]; left != want {
+					t.Errorf("%s: %d msat left, want %d", name, left, want)
+				}
+			}
 		})
 	}
 }
@@ -197,7 +255,7 @@ func TestDayCapOverMidnight(t *testing.T) {
 			if c.after != "" {
 				check(t, turn(l, 1, c.after))
 			}
-			left, err := l.Left(context.Background(), torrent(9), caps)
+			left, err := l.Left(context.Background(), Payee{InfoHash: torrent(9)}, caps)
 			check(t, err)
 			equal(t, "left", left, c.left)
 		})
@@ -207,7 +265,7 @@ func TestDayCapOverMidnight(t *testing.T) {
 		check(t, l.Reserve(context.Background(), intent(w, 1, 1, 1, 500, 100), caps))
 		check(t, turn(l, 1, StateSucceeded))
 		w.t = w.t.Add(-48 * time.Hour)
-		left, err := l.Left(context.Background(), torrent(9), caps)
+		left, err := l.Left(context.Background(), Payee{InfoHash: torrent(9)}, caps)
 		check(t, err)
 		equal(t, "left", left, 493)
 	})

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"time"
 
 	"paygate/units"
 )
@@ -17,7 +18,8 @@ var (
 // Charge adds the bytes to the buyer's tally for that torrent and price, and what the tally's cost grew by to the
 // account; so rounding happens once per tally, not once per call. The money comes out of the buyer's lots: those of
 // the same torrent and price first, then those of the same torrent, then the others, each oldest first. What they
-// cannot cover is a debt, which makes the balance negative; the next credit pays it.
+// cannot cover is a debt, which makes the balance negative; the next credit pays it. On credit, the first debt is billed:
+// see Account.
 func (l *Ledger) Charge(ctx context.Context, c Charge) (delta, balance units.Msat, err error) {
 	at := l.clock()
 	err = l.write(ctx, "charge", func(ctx context.Context, q querier) error {
@@ -38,6 +40,11 @@ func (l *Ledger) Charge(ctx context.Context, c Charge) (delta, balance units.Msa
 			delta, c.Buyer.String()).Scan(&balance)
 		if err != nil {
 			return err
+		}
+		if c.OnCredit {
+			if err := bill(ctx, q, at, c.Buyer); err != nil {
+				return err
+			}
 		}
 		return drawLots(ctx, q, at, c, delta)
 	})
@@ -69,6 +76,21 @@ func addTally(ctx context.Context, q querier, c Charge) (delta units.Msat, err e
 		ON CONFLICT DO UPDATE SET bytes = excluded.bytes, msat = excluded.msat`, append(key, bytes, cost)...)
 }
 
+// bill notes what a buyer owes, and since when, unless an earlier bill is not paid.
+func bill(ctx context.Context, q querier, at clock, buyer units.PeerKey) error {
+	return run(ctx, q, "UPDATE buyers SET billed = charged, billed_at = ? WHERE buyer = ? AND billed = 0 AND charged > paid",
+		at.ms, buyer.String())
+}
+
+// payBill ends a bill that is paid, and makes the next one if more is owed by now.
+func payBill(ctx context.Context, q querier, at clock, buyer units.PeerKey) error {
+	return run(ctx, q, `UPDATE buyers SET billed = iif(charged > paid, charged, 0), billed_at = iif(charged > paid, ?, 0)
+		WHERE buyer = ? AND billed > 0 AND paid >= billed`, at.ms, buyer.String())
+}
+
+// onCredit is the note of a charge that is billed if it is owed.
+const onCredit = "on credit"
+
 // draw is what a charge takes out of one lot; an empty hash stands for what no lot covers.
 type draw struct {
 	hash string
@@ -82,14 +104,17 @@ func drawLots(ctx context.Context, q querier, at clock, c Charge, amount units.M
 	if err != nil {
 		return err
 	}
-	bytes := c.Bytes
+	bytes, note := c.Bytes, ""
+	if c.OnCredit {
+		note = onCredit
+	}
 	for _, d := range draws {
 		if err := run(ctx, q, "UPDATE lots SET spent = spent + ? WHERE hash = ?", d.msat, d.hash); err != nil {
 			return err
 		}
 		if err := record(ctx, q, at, Entry{
 			Kind: KindCharge, Party: c.Buyer.String(), InfoHash: c.InfoHash.String(),
-			PaymentHash: d.hash, Price: c.Price, Msat: d.msat, Bytes: bytes,
+			PaymentHash: d.hash, Price: c.Price, Msat: d.msat, Bytes: bytes, Note: note,
 		}); err != nil {
 			return err
 		}
@@ -145,9 +170,12 @@ func (l *Ledger) Account(ctx context.Context, buyer units.PeerKey) (a Account, e
 	a.Buyer = buyer
 	err = l.read(ctx, "read account", func(ctx context.Context, q querier) error {
 		key := buyer.String()
-		if _, err := one(ctx, q, "SELECT paid, charged, last_purchase, defaulted FROM buyers WHERE buyer = ?", []any{key},
-			&a.Paid, &a.Charged, &a.LastPurchase, &a.Defaulted); err != nil {
+		if _, err := one(ctx, q, "SELECT paid, charged, last_purchase, defaulted, billed, billed_at FROM buyers WHERE buyer = ?", []any{key},
+			&a.Paid, &a.Charged, &a.LastPurchase, &a.Defaulted, &a.Billed, timeColumn{&a.BilledAt}); err != nil {
 			return err
+		}
+		if a.Billed == 0 {
+			a.BilledAt = time.Time{}
 		}
 		a.Balance = a.Paid - a.Charged
 		if a.Lots, err = all(ctx, q, scanLot, `SELECT id, info_hash, price_msat, price_per, msat, spent FROM lots

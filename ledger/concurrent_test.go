@@ -36,7 +36,7 @@ func TestConcurrentReservesNeverExceedACap(t *testing.T) {
 			t.Fatalf("Reserve: %v", err)
 		}
 	}
-	left, err := l.Left(context.Background(), torrent(1), caps)
+	left, err := l.Left(context.Background(), Payee{InfoHash: torrent(1)}, caps)
 	check(t, err)
 	equal(t, "left", left, 0)
 }

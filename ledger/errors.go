@@ -18,7 +18,7 @@ var ErrNotExpired = errors.New("the invoice has not expired")
 
 // OverCap is the error of a Reserve that would exceed a cap. Used includes payments whose outcome is open.
 type OverCap struct {
-	Cap                 string // torrent, day or total
+	Cap                 string // torrent, peer, category, day, week, month or total
 	Limit, Used, Wanted units.Msat
 }
 

@@ -25,21 +25,22 @@ const (
 	KindFound    = "found"               // Msat of credit were found that we had counted as used or given up
 	KindBlock    = "block"               // the owner has taken a torrent down
 	KindUnblock  = "unblock"             // and let it back
+	KindMissed   = "missed"              // Msat of our credit were given up for what was under way when a connection was cut
 )
 
 // record appends an entry; its ID and At are filled in here.
 func record(ctx context.Context, q querier, at clock, e Entry) error {
 	return run(ctx, q, `INSERT INTO journal
-		(at, kind, party, info_hash, payment_hash, price_msat, price_per, msat, fee, bytes, free, note)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		at.ms, e.Kind, e.Party, e.InfoHash, e.PaymentHash, e.Price.Msat, e.Price.Per, e.Msat, e.Fee, e.Bytes, e.Free, e.Note)
+		(at, kind, party, info_hash, payment_hash, price_msat, price_per, msat, fee, bytes, free, note, category)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		at.ms, e.Kind, e.Party, e.InfoHash, e.PaymentHash, e.Price.Msat, e.Price.Per, e.Msat, e.Fee, e.Bytes, e.Free, e.Note, e.Category)
 }
 
 // Journal returns at most limit entries with an ID above after, oldest first.
 func (l *Ledger) Journal(ctx context.Context, after int64, limit int) (list []Entry, err error) {
 	err = l.read(ctx, "read the journal", func(ctx context.Context, q querier) error {
 		list, err = all(ctx, q, scanEntry, `SELECT id, at, kind, party, info_hash, payment_hash, price_msat, price_per,
-			msat, fee, bytes, free, note FROM journal WHERE id > ? ORDER BY id LIMIT ?`, after, max(limit, 0))
+			msat, fee, bytes, free, note, category FROM journal WHERE id > ? ORDER BY id LIMIT ?`, after, max(limit, 0))
 		return err
 	})
 	return list, err
@@ -48,7 +49,7 @@ func (l *Ledger) Journal(ctx context.Context, after int64, limit int) (list []En
 func scanEntry(r *sql.Rows, e *Entry) error {
 	var at int64
 	err := r.Scan(&e.ID, &at, &e.Kind, &e.Party, &e.InfoHash, &e.PaymentHash, &e.Price.Msat, &e.Price.Per,
-		&e.Msat, &e.Fee, &e.Bytes, &e.Free, &e.Note)
+		&e.Msat, &e.Fee, &e.Bytes, &e.Free, &e.Note, &e.Category)
 	e.At = time.UnixMilli(at)
 	return err
 }

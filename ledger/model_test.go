@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"math"
 	"math/big"
 	"slices"
 	"time"
@@ -47,6 +48,7 @@ type modelSample struct {
 
 type modelPurchase struct {
 	id, seller, ih int
+	category       string
 	msat, feeLimit units.Msat
 	expires        time.Time
 	state          string
@@ -58,6 +60,7 @@ type modelPurchase struct {
 type modelLoss struct {
 	seller, ih, day int
 	msat            units.Msat
+	missed          bool
 }
 
 func newModel() *model {
@@ -155,21 +158,27 @@ func (m *model) openInvoice(buyer, ih int, now time.Time) (id int, found bool) {
 	return id, found
 }
 
-func (m *model) used(ih, day int) (u used) {
+// used counts the slow way; the days are those on which the week and the month begin.
+func (m *model) used(ih, seller int, category string, day, week, month int) (u used) {
 	for _, p := range m.purchases {
-		n, today := p.msat+p.feeLimit, true
+		n, done := p.msat+p.feeLimit, math.MaxInt
 		switch p.state {
 		case StateFailed, StateWrittenOff:
 			continue
 		case StateSucceeded:
-			n, today = p.msat+p.fee, p.doneDay >= day
+			n, done = p.msat+p.fee, p.doneDay
 		}
 		u.total += n
 		if p.ih == ih {
 			u.torrent += n
 		}
-		if today {
-			u.day += n
+		for _, k := range []struct {
+			sum    *units.Msat
+			counts bool
+		}{{&u.day, done >= day}, {&u.week, done >= week}, {&u.month, done >= month}, {&u.peer, p.seller == seller}, {&u.category, p.category == category}} {
+			if k.counts {
+				*k.sum += n
+			}
 		}
 	}
 	return u
@@ -203,6 +212,9 @@ func (m *model) purse(seller int) (p Purse) {
 	for _, x := range m.losses {
 		if x.seller == seller {
 			p.WrittenOff += x.msat
+			if x.missed {
+				p.Missed += x.msat
+			}
 		}
 	}
 	p.Balance = p.Paid - p.Charged - p.WrittenOff

@@ -69,9 +69,9 @@ func (l *Ledger) Purse(ctx context.Context, seller units.PeerKey) (p Purse, err 
 	p.Seller = seller
 	err = l.read(ctx, "read purse", func(ctx context.Context, q querier) error {
 		key := seller.String()
-		if _, err := one(ctx, q, `SELECT paid, fees, charged, written_off, received, free, purchases, failed FROM purses
+		if _, err := one(ctx, q, `SELECT paid, fees, charged, written_off, missed, received, free, purchases, failed FROM purses
 			WHERE seller = ?`, []any{key},
-			&p.Paid, &p.Fees, &p.Charged, &p.WrittenOff, &p.Received, &p.Free, &p.Purchases, &p.Failed); err != nil {
+			&p.Paid, &p.Fees, &p.Charged, &p.WrittenOff, &p.Missed, &p.Received, &p.Free, &p.Purchases, &p.Failed); err != nil {
 			return err
 		}
 		p.Balance = p.Paid - p.Charged - p.WrittenOff
@@ -79,6 +79,32 @@ func (l *Ledger) Purse(ctx context.Context, seller units.PeerKey) (p Purse, err 
 			WHERE state IN ('intent', 'sent', 'unknown') AND seller = ?`, key).Scan(&p.Pending)
 	})
 	return p, err
+}
+
+// Miss gives up some of our credit with a seller for bytes that were under way when a connection to it was cut: like
+// WriteOff, but it is no loss that WrittenOff would tell of.
+func (l *Ledger) Miss(ctx context.Context, seller units.PeerKey, ih units.InfoHash, m units.Msat, note string) error {
+	at := l.clock()
+	return l.write(ctx, "note what a cut has cost", func(ctx context.Context, q querier) error {
+		e := Entry{Kind: KindMissed, Party: seller.String(), InfoHash: ih.String(), Msat: m, Note: note}
+		if err := giveUp(ctx, q, m, m, e); err != nil {
+			return err
+		}
+		return record(ctx, q, at, e)
+	})
+}
+
+// giveUp takes an amount off the balance with the seller, missed of it for bytes under way.
+func giveUp(ctx context.Context, q querier, m, missed units.Msat, e Entry) error {
+	if err := checkAmount(e.Msat); err != nil {
+		return err
+	}
+	held, err := changed(ctx, q, `UPDATE purses SET written_off = written_off + ?1, missed = missed + ?3
+		WHERE seller = ?2 AND written_off + ?1 BETWEEN -charged AND max(paid - charged, written_off)`, m, e.Party, missed)
+	if err == nil && !held {
+		err = ErrNotHeld
+	}
+	return err
 }
 
 // WriteOff corrects our credit with a seller, for a torrent, where its books and ours have parted: a positive amount
@@ -92,16 +118,8 @@ func (l *Ledger) WriteOff(ctx context.Context, seller units.PeerKey, ih units.In
 		if m < 0 {
 			e.Kind, e.Msat = KindFound, -m
 		}
-		if err := checkAmount(e.Msat); err != nil {
+		if err := giveUp(ctx, q, m, 0, e); err != nil {
 			return err
-		}
-		held, err := changed(ctx, q, `UPDATE purses SET written_off = written_off + ?1
-			WHERE seller = ?2 AND written_off + ?1 BETWEEN -charged AND max(paid - charged, written_off)`, m, e.Party)
-		if err != nil {
-			return err
-		}
-		if !held {
-			return ErrNotHeld
 		}
 		if err := run(ctx, q, "INSERT INTO losses VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET msat = msat + excluded.msat",
 			e.Party, e.InfoHash, at.day, m); err != nil {
@@ -133,7 +151,7 @@ func (l *Ledger) Lots(ctx context.Context, seller units.PeerKey, ih units.InfoHa
 				sum(p.msat) OVER (PARTITION BY p.price_msat, p.price_per ORDER BY p.id) AS upto
 			FROM purchases p LEFT JOIN receipts r ON r.seller = p.seller AND r.info_hash = p.info_hash
 				AND r.price_msat = p.price_msat AND r.price_per = p.price_per
-			WHERE p.seller = ? AND p.info_hash = ? AND p.state = 'succeeded' AND p.purpose = 'bytes')
+			WHERE p.seller = ? AND p.info_hash = ? AND p.state = 'succeeded' AND p.purpose IN ('bytes', 'debt'))
 			WHERE upto > charged ORDER BY id`, seller.String(), ih.String())
 		return err
 	})

@@ -39,4 +39,5 @@ type Entry struct {
 	Price       units.Price
 	Fee         units.Msat  // fee limit of an intent, fee of a success
 	Free        units.Bytes // uncharged part of Bytes
+	Category    string      // of an intent: the client's category of the torrent
 }

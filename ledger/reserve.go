@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"paygate/units"
 )
@@ -18,7 +19,7 @@ func (l *Ledger) Reserve(ctx context.Context, i Intent, caps Caps) error {
 		if err := checkIntent(ctx, q, i); err != nil {
 			return err
 		}
-		u, err := usage(ctx, q, at, i.InfoHash)
+		u, err := usage(ctx, q, at, Payee{i.InfoHash, i.Seller, i.Category})
 		if err != nil {
 			return err
 		}
@@ -53,37 +54,48 @@ func insertIntent(ctx context.Context, q querier, at clock, i Intent) error {
 		return err
 	}
 	if err := run(ctx, q, `INSERT INTO purchases (hash, seller, node, info_hash, price_msat, price_per, buys, msat,
-		fee_limit, purpose, request, expires, state, created, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		fee_limit, purpose, request, expires, state, created, updated, category)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Hash.String(), i.Seller.String(), i.Node.String(), i.InfoHash.String(), i.Price.Msat, i.Price.Per, i.Buys, i.Msat,
-		i.FeeLimit, i.For, i.Request, i.Expires.UnixMilli(), StateIntent, at.ms, at.ms); err != nil {
+		i.FeeLimit, i.For, i.Request, i.Expires.UnixMilli(), StateIntent, at.ms, at.ms, i.Category); err != nil {
 		return err
 	}
 	return record(ctx, q, at, Entry{
 		Kind: KindIntent, Party: i.Seller.String(), InfoHash: i.InfoHash.String(), PaymentHash: i.Hash.String(),
-		Price: i.Price, Msat: i.Msat, Fee: i.FeeLimit, Bytes: i.Buys, Note: i.For,
+		Price: i.Price, Msat: i.Msat, Fee: i.FeeLimit, Bytes: i.Buys, Note: i.For, Category: i.Category,
 	})
 }
 
 // used is what counts against each cap.
-type used struct{ torrent, day, total units.Msat }
+type used struct{ torrent, peer, category, day, week, month, total units.Msat }
 
 // usage sums what was spent, fees included, and what open payments may yet cost. An open payment counts against
 // today whenever it began, and a succeeded one against the day on which that became certain, so that one over
-// midnight counts on both. Days after today, seen when the clock is set back, count as today.
-func usage(ctx context.Context, q querier, at clock, ih units.InfoHash) (u used, err error) {
-	var openHere, open units.Msat
+// midnight counts on both. Days after today, seen when the clock is set back, count as today, and so with weeks and
+// months.
+func usage(ctx context.Context, q querier, at clock, p Payee) (u used, err error) {
+	var openHere, openPeer, openCategory, open units.Msat
 	err = q.QueryRowContext(ctx, `SELECT
 		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE info_hash = ?1),
-		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?2),
+		(SELECT coalesce(sum(paid + fees), 0) FROM purses WHERE seller = ?2),
+		(SELECT coalesce(sum(msat + fee), 0) FROM purchases WHERE category = ?3 AND state = 'succeeded'),
+		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?4),
+		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?5),
+		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?6),
 		(SELECT coalesce(sum(msat + fees), 0) FROM spent),
 		coalesce(sum(msat + fee_limit) FILTER (WHERE info_hash = ?1), 0),
+		coalesce(sum(msat + fee_limit) FILTER (WHERE seller = ?2), 0),
+		coalesce(sum(msat + fee_limit) FILTER (WHERE category = ?3), 0),
 		coalesce(sum(msat + fee_limit), 0)
 		FROM purchases WHERE state IN ('intent', 'sent', 'unknown')`,
-		ih.String(), at.day).Scan(&u.torrent, &u.day, &u.total, &openHere, &open)
+		p.InfoHash.String(), p.Seller.String(), p.Category, at.day, at.week(), at.month()).
+		Scan(&u.torrent, &u.peer, &u.category, &u.day, &u.week, &u.month, &u.total, &openHere, &openPeer, &openCategory, &open)
 	u.torrent += openHere
-	u.day += open
-	u.total += open
+	u.peer += openPeer
+	u.category += openCategory
+	for _, sum := range []*units.Msat{&u.day, &u.week, &u.month, &u.total} {
+		*sum += open
+	}
 	return u, err
 }
 
@@ -98,19 +110,31 @@ func (u used) fits(c Caps, wanted units.Msat) error {
 	return nil
 }
 
+// against lists the caps that there are.
 func (u used) against(c Caps) []OverCap {
-	return []OverCap{
+	list := []OverCap{
 		{Cap: "torrent", Limit: c.Torrent, Used: u.torrent},
 		{Cap: "day", Limit: c.Day, Used: u.day},
 		{Cap: "total", Limit: c.Total, Used: u.total},
 	}
+	for _, o := range []OverCap{
+		{Cap: "peer", Limit: c.Peer, Used: u.peer},
+		{Cap: "category", Limit: c.Category, Used: u.category},
+		{Cap: "week", Limit: c.Week, Used: u.week},
+		{Cap: "month", Limit: c.Month, Used: u.month},
+	} {
+		if o.Limit > 0 {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
-// Left returns how much, fees included, can still be spent on a torrent under the tightest cap; it is never negative.
-func (l *Ledger) Left(ctx context.Context, ih units.InfoHash, caps Caps) (left units.Msat, err error) {
+// Left returns how much, fees included, can still be spent on somebody under the tightest cap; it is never negative.
+func (l *Ledger) Left(ctx context.Context, p Payee, caps Caps) (left units.Msat, err error) {
 	at := l.clock()
 	err = l.read(ctx, "read what is left of the caps", func(ctx context.Context, q querier) error {
-		u, err := usage(ctx, q, at, ih)
+		u, err := usage(ctx, q, at, p)
 		left = u.left(caps)
 		return err
 	})
@@ -118,5 +142,18 @@ func (l *Ledger) Left(ctx context.Context, ih units.InfoHash, caps Caps) (left u
 }
 
 func (u used) left(c Caps) units.Msat {
-	return max(0, min(c.Torrent-u.torrent, c.Day-u.day, c.Total-u.total))
+	left := units.MaxMsat
+	for _, o := range u.against(c) {
+		left = min(left, o.Limit-o.Used)
+	}
+	return max(0, left)
+}
+
+// week is the Monday on or before the day.
+func (c clock) week() int64 { return c.day - (c.day+3)%7 } // 1 January 1970 was a Thursday
+
+// month is the first day of the day's month.
+func (c clock) month() int64 {
+	y, m, _ := time.UnixMilli(c.ms).UTC().Date()
+	return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC).UnixMilli() / msPerDay
 }

@@ -63,6 +63,8 @@ type Account struct {
 	Tallies       []Tally
 	LastPurchase  units.Msat // the latest settled payment
 	Defaulted     bool       // MarkDefaulted was called once
+	Billed        units.Msat // of Charged: to be paid by a buyer on credit, since BilledAt; 0 if it owes nothing
+	BilledAt      time.Time  // zero if Billed is 0
 }
 
 // Charge is bytes served to a buyer.
@@ -71,6 +73,7 @@ type Charge struct {
 	InfoHash units.InfoHash
 	Price    units.Price
 	Bytes    units.Bytes // ≥ 0, since the last call
+	OnCredit bool        // what is owed for it is billed
 }
 
 // Sample is how much has been given away free so far.

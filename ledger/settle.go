@@ -63,6 +63,9 @@ func addLot(ctx context.Context, q querier, at clock, c Credited, hash units.Pay
 	if err != nil {
 		return 0, err
 	}
+	if err := payBill(ctx, q, at, c.Buyer); err != nil {
+		return 0, err
+	}
 	debt := min(max(c.Msat-balance, 0), c.Msat)
 	if err := run(ctx, q, `INSERT INTO lots (hash, buyer, info_hash, price_msat, price_per, msat, spent)
 		VALUES (?, ?, ?, ?, ?, ?, ?)`,

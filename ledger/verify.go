@@ -65,15 +65,15 @@ var audits = []audit{
 	},
 	{
 		"purses", `SELECT party, sum(iif(kind = 'succeeded', msat, 0)), sum(iif(kind = 'succeeded', fee, 0)),
-			sum(iif(kind = 'received', msat, 0)), sum(CASE kind WHEN 'written off' THEN msat WHEN 'found' THEN -msat ELSE 0 END),
-			sum(iif(kind = 'received', bytes, 0)), sum(free), sum(kind = 'intent'), sum(kind = 'failed')
-			FROM journal WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off', 'found') GROUP BY party`,
-		"SELECT seller, paid, fees, charged, written_off, received, free, purchases, failed FROM purses",
+			sum(iif(kind = 'received', msat, 0)), sum(CASE kind WHEN 'written off' THEN msat WHEN 'missed' THEN msat WHEN 'found' THEN -msat ELSE 0 END),
+			sum(iif(kind = 'missed', msat, 0)), sum(iif(kind = 'received', bytes, 0)), sum(free), sum(kind = 'intent'), sum(kind = 'failed')
+			FROM journal WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off', 'missed', 'found') GROUP BY party`,
+		"SELECT seller, paid, fees, charged, written_off, missed, received, free, purchases, failed FROM purses",
 	},
 	{
-		"purchases", `SELECT payment_hash, party, info_hash, price_msat, price_per, msat, fee, bytes, note, at
+		"purchases", `SELECT payment_hash, party, info_hash, price_msat, price_per, msat, fee, bytes, note, at, category
 			FROM journal WHERE kind = 'intent'`,
-		"SELECT hash, seller, info_hash, price_msat, price_per, msat, fee_limit, buys, purpose, created FROM purchases",
+		"SELECT hash, seller, info_hash, price_msat, price_per, msat, fee_limit, buys, purpose, created, category FROM purchases",
 	},
 	{
 		"states of purchases", `SELECT payment_hash, iif(kind = 'payment written off', 'written off', kind), iif(kind = 'succeeded', fee, 0),
@@ -124,13 +124,14 @@ func (l *Ledger) Mismatches(ctx context.Context) (list []*Mismatch, err error) {
 
 // mismatches runs every comparison under inner; ctx can end it between two of them.
 func mismatches(ctx, inner context.Context, q querier) (list []*Mismatch, err error) {
-	compare := make([]func() (*Mismatch, error), 0, len(audits)+2)
+	compare := make([]func() (*Mismatch, error), 0, len(audits)+3)
 	for _, a := range audits {
 		compare = append(compare, func() (*Mismatch, error) { return a.run(inner, q) })
 	}
 	for _, c := range costs {
 		compare = append(compare, func() (*Mismatch, error) { return checkCosts(inner, q, c.table, c.query) })
 	}
+	compare = append(compare, func() (*Mismatch, error) { return checkBills(inner, q) })
 	for _, run := range compare {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -53,12 +53,13 @@ func TestVerifyFindsEveryTampering(t *testing.T) {
 		"tallies":             {"UPDATE tallies SET bytes = bytes + 1", "UPDATE tallies SET msat = msat + 1", "DELETE FROM tallies"},
 		"samples":             {"UPDATE samples SET bytes = 0", "DELETE FROM samples"},
 		"days of samples":     {"UPDATE sample_days SET bytes = 0", "UPDATE sample_days SET day = 0"},
-		"purses":              {"UPDATE purses SET paid = 0", "UPDATE purses SET fees = 0", "UPDATE purses SET failed = 0", "UPDATE purses SET written_off = 0"},
-		"purchases":           {"UPDATE purchases SET msat = 1", "UPDATE purchases SET fee_limit = 0", "DELETE FROM purchases WHERE state = 'unknown'"},
+		"purses":              {"UPDATE purses SET paid = 0", "UPDATE purses SET fees = 0", "UPDATE purses SET failed = 0", "UPDATE purses SET written_off = 0", "UPDATE purses SET missed = 1"},
+		"purchases":           {"UPDATE purchases SET msat = 1", "UPDATE purchases SET fee_limit = 0", "UPDATE purchases SET category = 'x'", "DELETE FROM purchases WHERE state = 'unknown'"},
 		"states of purchases": {"UPDATE purchases SET state = 'failed' WHERE state = 'unknown'", "UPDATE purchases SET state = 'unknown' WHERE state = 'written off'", "UPDATE purchases SET fee = 1 WHERE fee > 0"},
 		"spending":            {"UPDATE spent SET msat = 0", "UPDATE spent SET fees = 0", "DELETE FROM spent", "UPDATE spent SET day = day - 1"},
 		"receipts":            {"UPDATE receipts SET msat = 0", "UPDATE receipts SET free = 0"},
 		"losses":              {"UPDATE losses SET msat = 0", "DELETE FROM losses"},
+		"bills":               {"UPDATE buyers SET billed = 1", "UPDATE buyers SET billed_at = 1"},
 		"blocks":              {"UPDATE blocks SET since = 0", "UPDATE blocks SET reason = 'x'", "DELETE FROM blocks", "INSERT INTO blocks VALUES ('00', '', 1)"},
 	} {
 		for _, statement := range statements {

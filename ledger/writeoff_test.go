@@ -56,7 +56,7 @@ func TestWriteOffPaymentFreesTheReservation(t *testing.T) {
 			if c.later != "" {
 				check(t, turn(l, 1, c.later))
 			}
-			left, err := l.Left(ctx, torrent(1), caps)
+			left, err := l.Left(ctx, Payee{InfoHash: torrent(1)}, caps)
 			check(t, err)
 			equal(t, "left", left, c.left)
 			p, err := l.Purse(ctx, peer(1))
@@ -92,7 +92,7 @@ func TestWriteOffPaymentFreesTheReservation(t *testing.T) {
 		totals, err := l.Totals(ctx)
 		check(t, err)
 		equal(t, "paid", totals.Paid+totals.Fees, 10_014)
-		left, err := l.Left(ctx, torrent(1), caps)
+		left, err := l.Left(ctx, Payee{InfoHash: torrent(1)}, caps)
 		check(t, err)
 		equal(t, "left", left, 0)
 		check(t, l.Verify(ctx))

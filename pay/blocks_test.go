@@ -1,8 +1,8 @@
 package pay
 
 import (
-	"slices"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"go.uber.org/zap"

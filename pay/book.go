@@ -119,7 +119,7 @@ func (b *book) delivered(p ledger.Purse) {
 		return // a stranger; whoever says hello must cost nothing
 	}
 	r := b.of(p.Seller)
-	r.delivered, r.unused, r.lost = p.Charged, max(0, p.Balance), p.WrittenOff
+	r.delivered, r.unused, r.lost = p.Charged, max(0, p.Balance), p.WrittenOff-p.Missed
 }
 
 func (b *book) proven(seller units.PeerKey) bool {

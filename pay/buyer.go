@@ -51,6 +51,7 @@ type buyer struct {
 	failed   bool
 	failures int
 	notUntil time.Time
+	owing    time.Time // since when our balance is below zero
 	hint     *hint
 	noticed  bool // the seller opened its gate while our payment was still under way
 	gate     string
@@ -64,10 +65,11 @@ type buyer struct {
 
 // openAsk is a buy that has no invoice yet.
 type openAsk struct {
-	amt   units.Msat
-	price units.Price
-	at    time.Time
-	tries int
+	amt     units.Msat
+	price   units.Price
+	purpose string // bytes or debt
+	at      time.Time
+	tries   int
 }
 
 // hint is a payment that the seller may not have noticed.
@@ -176,7 +178,7 @@ func (b *buyer) heardState(ctx context.Context, now time.Time, m wire.State, rec
 	}
 	b.apart = nil
 	if b.terms != nil && (!b.matched || m.Gate == wire.GateShut) {
-		b.apart = &snapshot{bal: m.Bal, received: received, at: now}
+		b.apart = &snapshot{bal: m.Bal, received: received, at: now, cut: !b.matched}
 		b.compare(ctx)
 	}
 	b.matched = true
@@ -187,6 +189,7 @@ type snapshot struct {
 	bal      units.Msat
 	received int64 // meter.received when it came
 	at       time.Time
+	cut      bool // it is the first of the connection: the one before may have been cut
 }
 
 // compare takes the seller's last snapshot over, as soon as no payment of ours is on its way that it cannot know of.
@@ -202,11 +205,11 @@ func (b *buyer) compare(ctx context.Context) {
 	}
 	b.count(ctx)
 	since := b.terms.Price.Charge(units.Bytes(b.counted - s.received)) // what came after the snapshot
-	b.reconcile(ctx, s.bal-since)
+	b.reconcile(ctx, s.bal-since, s.cut)
 }
 
 // reconcile adopts the seller's balance.
-func (b *buyer) reconcile(ctx context.Context, theirs units.Msat) {
+func (b *buyer) reconcile(ctx context.Context, theirs units.Msat, cut bool) {
 	if theirs < 0 && b.purse.Balance <= 0 {
 		return // a few blocks came without credit; the next purchase pays for them
 	}
@@ -217,11 +220,44 @@ func (b *buyer) reconcile(ctx context.Context, theirs units.Msat) {
 	note := "the seller's books differ"
 	fault.Point(fault.ReconBefore)
 	defer fault.Point(fault.ReconAfter)
-	if err := b.c.desk.ledger.WriteOff(ctx, b.seller, b.c.link.InfoHash(), diff, note); err != nil {
+	lost := diff
+	if cut {
+		lost -= b.miss(ctx, diff)
+	}
+	if lost == 0 {
+		b.retake(ctx)
+		return
+	}
+	if err := b.c.desk.ledger.WriteOff(ctx, b.seller, b.c.link.InfoHash(), lost, note); err != nil {
 		b.c.log.Warn("cannot reconcile with the seller", zap.Error(err))
 		return
 	}
-	b.c.log.Info("reconciled with the seller", zap.Int64("msat", int64(diff)), zap.Stringer("seller", b.seller))
+	b.c.log.Info("reconciled with the seller", zap.Int64("msat", int64(lost)), zap.Stringer("seller", b.seller))
+	b.retake(ctx)
+}
+
+// underWay is what may be on its way when a connection is cut: all that a seller lets through at once, and as much again
+// in buffers and in what a crash has forgotten to count.
+const underWay = 2 * windowBytes
+
+// miss gives up what may have been under way when the last connection was cut, and returns how much. That is no loss that
+// counts against the seller; but all of it together is never more than a quarter of what it has delivered, so that
+// nobody lives on cutting.
+func (b *buyer) miss(ctx context.Context, diff units.Msat) units.Msat {
+	m := min(diff, b.terms.Price.Charge(underWay), b.purse.Charged/4-b.purse.Missed)
+	if m <= 0 {
+		return 0
+	}
+	if err := b.c.desk.ledger.Miss(ctx, b.seller, b.c.link.InfoHash(), m, "under way when the connection was cut"); err != nil {
+		b.c.log.Warn("cannot note what a cut has cost", zap.Error(err))
+		return 0
+	}
+	b.c.log.Info("a cut connection has cost what was under way", zap.Int64("msat", int64(m)), zap.Stringer("seller", b.seller))
+	return m
+}
+
+// retake reads the account after it was corrected.
+func (b *buyer) retake(ctx context.Context) {
 	if err := b.reload(ctx); err != nil {
 		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
 	}
@@ -254,6 +290,7 @@ func (b *buyer) step(ctx context.Context, now time.Time, f facts, dirty bool) {
 	if b.delivery.silent(now, b.c.received.Load()) && f.clientInterested && owed {
 		b.giveUp(ctx, now)
 	}
+	b.payDebt(ctx, now, f)
 	b.decide(ctx, now, f)
 }
 
@@ -329,7 +366,7 @@ func (b *buyer) patience(now time.Time) {
 	}
 	b.ask.tries++
 	b.ask.at = now
-	b.c.say(wire.Buy{Amt: b.ask.amt, For: wire.ForBytes, Left: -1})
+	b.c.say(wire.Buy{Amt: b.ask.amt, For: b.ask.purpose, Left: -1})
 }
 
 // decide buys when credit runs low, and introduces us once there is a reason to.
@@ -370,7 +407,7 @@ func (b *buyer) giveUp(ctx context.Context, now time.Time) {
 	b.notUntil = now.Add(silentPause)
 	b.c.log.Warn("a paid seller does not deliver; nothing more is paid to it for a while",
 		zap.Stringer("seller", b.seller), zap.Int64("msat", int64(b.purse.Balance)))
-	b.reconcile(ctx, 0)
+	b.reconcile(ctx, 0, false)
 }
 
 // usable reports whether the seller has given us reason to go on paying.
@@ -379,9 +416,9 @@ func (b *buyer) usable(now time.Time) bool {
 }
 
 func (b *buyer) buy(ctx context.Context, now time.Time) {
-	d, ih := b.c.desk, b.c.link.InfoHash()
+	d := b.c.desk
 	rules := d.rules()
-	room, err := d.ledger.Left(ctx, ih, rules.caps)
+	room, err := d.ledger.Left(ctx, b.payee(), rules.caps)
 	if err != nil {
 		b.c.log.Warn("the budget cannot be read, so nothing is bought", zap.Error(err))
 		return
@@ -401,8 +438,7 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 	}
 	amt = b.terms.Price.Charge(b.terms.Price.Buys(amt)) // an amount that buys whole bytes
 	b.why = ""
-	b.ask = &openAsk{amt: amt, price: b.terms.Price, at: now, tries: 1}
-	b.c.say(wire.Buy{Amt: amt, For: wire.ForBytes, Left: want.Left})
+	b.order(now, wire.Buy{Amt: amt, For: wire.ForBytes, Left: want.Left})
 }
 
 func (b *buyer) want(room units.Msat) policy.Want {

@@ -20,6 +20,7 @@ type bargain struct {
 	network       string
 	amt           units.Msat
 	price         units.Price
+	purpose       string
 }
 
 // refusal says why an invoice is not paid.
@@ -32,7 +33,7 @@ func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(form
 // check holds an invoice against the bargain (protocol: invoice binding). Nothing has been reserved before it passes.
 func (g bargain) check(inv wire.Invoice, r Request, now time.Time) error {
 	switch {
-	case inv.For != wire.ForBytes:
+	case inv.For != g.purpose:
 		return refuse("it is for %q", inv.For)
 	case r.Network != g.network:
 		return refuse("it is for network %s, we are on %s", r.Network, g.network)

@@ -13,7 +13,8 @@ func TestInvoiceIsHeldAgainstTheBargain(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	price := units.Price{Msat: 1000 * units.Sat, Per: units.GiB}
 	g := bargain{
-		buyer: units.PeerKey{1}, seller: units.PeerKey{2}, node: units.NodeKey{2, 3}, ownNode: units.NodeKey{2, 4},
+		purpose: wire.ForBytes,
+		buyer:   units.PeerKey{1}, seller: units.PeerKey{2}, node: units.NodeKey{2, 3}, ownNode: units.NodeKey{2, 4},
 		network: "regtest", amt: 10 * units.Sat, price: price,
 	}
 	buys := price.Buys(g.amt)

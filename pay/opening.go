@@ -27,7 +27,7 @@ func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 		s.c.link.Open()
 		s.c.link.Resume()
 		s.tell(wire.GateOpen)
-	case s.mode == closed && s.ask != nil && s.takeSlot(now):
+	case s.mode == closed && s.ask != nil && s.ask.For == wire.ForBytes && s.takeSlot(now):
 		s.mode = offered
 		s.c.link.Offer()
 	case s.mode == offered && now.Sub(s.slotSince) >= slotTime:

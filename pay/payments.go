@@ -34,7 +34,7 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	ask := *b.ask
 	intent, err := b.agree(now, ask, m)
 	if err == nil {
-		err = b.commit(ctx, &intent)
+		err = b.commit(ctx, ask, &intent)
 	}
 	if err != nil {
 		b.ask = nil
@@ -57,13 +57,16 @@ const repricing = 30 * time.Second
 var errAtStake = errors.New("too much is at stake by now")
 
 // commit looks again at what is at stake, since others may have bought since we asked, and reserves.
-func (b *buyer) commit(ctx context.Context, intent *ledger.Intent) error {
+// What has come so far is counted first, so that a crash forgets no more than what comes afterwards. A debt puts nothing
+// at stake.
+func (b *buyer) commit(ctx context.Context, ask openAsk, intent *ledger.Intent) error {
 	b.c.desk.spend.Lock()
 	defer b.c.desk.spend.Unlock()
+	b.count(ctx)
 	if err := b.reload(ctx); err != nil {
 		return err
 	}
-	if ok, why := b.exposed(ctx, b.want(0)); !ok {
+	if ok, why := b.exposed(ctx, b.want(0)); !ok && ask.purpose != wire.ForDebt {
 		return fmt.Errorf("%w: %s", errAtStake, why)
 	}
 	if err := b.reserve(ctx, intent); err != nil {
@@ -93,14 +96,14 @@ func (b *buyer) agree(now time.Time, ask openAsk, m wire.Invoice) (ledger.Intent
 	}
 	g := bargain{
 		buyer: publicKey(d.keys.Buyer(b.seller)), seller: b.seller, node: b.node, ownNode: own.Node,
-		network: d.cfg.Network, amt: ask.amt, price: ask.price,
+		network: d.cfg.Network, amt: ask.amt, price: ask.price, purpose: ask.purpose,
 	}
 	if err := g.check(m, r, now); err != nil {
 		return ledger.Intent{}, err
 	}
 	return ledger.Intent{
 		Hash: r.Hash, Seller: b.seller, Node: b.node, InfoHash: b.c.link.InfoHash(), Price: ask.price, Buys: m.Buys,
-		Msat: r.Msat, For: m.For, Request: m.Request, Expires: r.Expires,
+		Msat: r.Msat, For: m.For, Request: m.Request, Expires: r.Expires, Category: b.c.category(),
 	}, nil
 }
 
@@ -108,7 +111,7 @@ func (b *buyer) agree(now time.Time, ask openAsk, m wire.Invoice) (ledger.Intent
 func (b *buyer) reserve(ctx context.Context, intent *ledger.Intent) error {
 	d := b.c.desk
 	rules := d.rules()
-	room, err := d.ledger.Left(ctx, intent.InfoHash, rules.caps)
+	room, err := d.ledger.Left(ctx, b.payee(), rules.caps)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,10 @@ func newRules(sell config.Sell, buy config.Buy) *rules {
 	return &rules{
 		sell: sell, buy: buy,
 		selling: policy.NewSelling(sell), buying: policy.NewBuying(buy),
-		caps: ledger.Caps{Torrent: buy.PerTorrent, Day: buy.PerDay, Total: buy.Total},
+		caps: ledger.Caps{
+			Torrent: buy.PerTorrent, Peer: buy.PerPeer, Category: buy.PerCategory,
+			Day: buy.PerDay, Week: buy.PerWeek, Month: buy.PerMonth, Total: buy.Total,
+		},
 	}
 }
 

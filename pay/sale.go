@@ -30,14 +30,25 @@ func (s *seller) hear(ctx context.Context, now time.Time, m wire.Message) {
 
 func (s *seller) heardBuy(now time.Time, m wire.Buy) {
 	switch {
-	case m.For != wire.ForBytes:
+	case m.For == wire.ForTip:
 		s.decline(wire.NoUnsupported, termsTTL)
-	case m.Amt < s.rule.Min || m.Amt > s.rule.Max:
+	case m.For == wire.ForDebt && s.stock.balance >= 0:
+		s.tell(s.gateWord())
+		s.decline(wire.NoUnsupported, retryTTL)
+	case m.Amt < s.least(m.For) || m.Amt > s.rule.Max:
 		s.c.say(s.terms())
 		s.decline(wire.NoUnsupported, retryTTL)
 	default:
 		s.ask, s.askSince = &m, now
 	}
+}
+
+// least is the smallest purchase. A debt is paid as it is.
+func (s *seller) least(purpose string) units.Msat {
+	if purpose == wire.ForDebt {
+		return 1
+	}
+	return s.rule.Min
 }
 
 // heardPaid looks an invoice of ours up that the buyer says it has paid. The preimage alone credits nothing.
@@ -67,13 +78,13 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 	if s.ask == nil || s.issuing {
 		return
 	}
-	if s.mode == closed || !f.clientUnchokes {
+	if s.ask.For == wire.ForBytes && (s.mode == closed || !f.clientUnchokes) {
 		if now.Sub(s.askSince) >= busyAnswer && s.mode != offered {
 			s.decline(wire.NoBusy, retryTTL)
 		}
 		return
 	}
-	if s.invoice != nil && (s.invoice.Price != s.rule.Price || s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt))) {
+	if s.invoice != nil && (s.invoice.For != s.ask.For || s.invoice.Price != s.rule.Price || s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt))) {
 		s.abandon(ctx)
 	}
 	if s.invoice != nil && now.Before(s.invoice.Expires.Add(-2*time.Minute)) {

@@ -61,6 +61,7 @@ type seller struct {
 	lastTick   time.Time
 	trickled   bool
 	servedOnce bool       // the client has unchoked the peer before
+	offered    units.Msat // the credit line that the buyer was told of
 	crowded    bool       // among the peers without credit
 	told       wire.State // the last one
 }
@@ -190,7 +191,7 @@ func (s *seller) sample(ctx context.Context) {
 }
 
 func (s *seller) terms() wire.Terms {
-	return wire.Terms{Price: s.rule.Price, Min: s.rule.Min, Max: s.rule.Max, Free: s.stock.left(given), TTL: termsTTL}
+	return wire.Terms{Price: s.rule.Price, Min: s.rule.Min, Max: s.rule.Max, Free: s.stock.left(given), Credit: s.stock.line, TTL: termsTTL}
 }
 
 var errSecondHello = errors.New("the buyer changed its identity in mid-connection")
@@ -213,6 +214,7 @@ func (s *seller) meetBuyer(ctx context.Context, h wire.Hello) error {
 		old.dismiss("a newer connection of the same buyer took over")
 	}
 	s.stock.leaseCredit(ctx)
+	s.offerCredit()
 	s.tell(s.gateWord())
 	return nil
 }
@@ -239,8 +241,18 @@ func (s *seller) restock(ctx context.Context, now time.Time, f facts, dirty bool
 	}
 	if dirty {
 		s.paid(ctx)
+		s.offerCredit()
 	}
 	return grown
+}
+
+// offerCredit tells the buyer of its credit line, when that is another than it was told. A payment makes a line grow;
+// that is told once it has doubled.
+func (s *seller) offerCredit() {
+	if line := s.stock.line; line < s.offered || line > 2*s.offered {
+		s.offered = line
+		s.c.say(s.terms())
+	}
 }
 
 // gateWord is the gate's state in the protocol's words.

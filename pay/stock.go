@@ -42,6 +42,7 @@ type stock struct {
 	traded  int64 // of meter.received: already turned into bartered bytes
 	earned  units.Msat
 	balance units.Msat // of the buyer's account, after what has been settled
+	line    units.Msat // how far below zero it may go
 }
 
 // settle writes down what was served since the last time. What cannot be written stays unsettled: it uses up the
@@ -88,7 +89,7 @@ func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Pri
 		fault.Point(fault.ChargeBefore)
 		var balance units.Msat
 		delta, balance, err = s.c.desk.ledger.Charge(ctx, ledger.Charge{
-			Buyer: s.buyer, InfoHash: s.c.link.InfoHash(), Price: price, Bytes: n,
+			Buyer: s.buyer, InfoHash: s.c.link.InfoHash(), Price: price, Bytes: n, OnCredit: s.line > 0,
 		})
 		fault.Point(fault.ChargeAfter)
 		if err == nil {
@@ -207,7 +208,8 @@ func (s *stock) freeFirst() {
 	s.batches = append(first, rest...)
 }
 
-// leaseCredit settles, then takes as much of the buyer's account as one session may hold: one purchase.
+// leaseCredit settles, then takes as much of the buyer's account as one session may hold: one purchase. What the credit
+// line adds is sold at the current price.
 func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
 	s.settle(ctx)
 	d := s.c.desk
@@ -216,8 +218,12 @@ func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
 	}
 	var acct ledger.Account
 	got, err := d.leases.take(s.c, s.buyer, func() (balance, want units.Msat, err error) {
-		acct, err = d.ledger.Account(ctx, s.buyer)
-		return acct.Balance, policy.Lease(acct.Balance, acct.LastPurchase, s.c.seller.rule.Max), err
+		if acct, err = d.ledger.Account(ctx, s.buyer); err != nil {
+			return 0, 0, err
+		}
+		s.line = s.credible(ctx, acct, time.Now())
+		funds := acct.Balance + s.line
+		return funds, policy.Lease(funds, acct.LastPurchase, s.c.seller.rule.Max), nil
 	})
 	if err != nil {
 		s.c.log.Warn("the buyer's account cannot be read", zap.Error(err))

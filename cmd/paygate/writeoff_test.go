@@ -198,7 +198,7 @@ buy: {per_torrent: 500 sat, per_day: 1000 sat, total: 1000 sat, rules: [{torrent
 	if got := runIn(t, dir, args...); got.code != 0 || !strings.Contains(got.stdout, "Written off. 11 sat are free to be spent again.\n") {
 		t.Fatalf("%+v", got)
 	}
-	left, err := l.Left(t.Context(), intent.InfoHash, caps)
+	left, err := l.Left(t.Context(), ledger.Payee{InfoHash: intent.InfoHash}, caps)
 	if err != nil || left != units.BTC {
 		t.Errorf("%v are left, %v", left, err)
 	}

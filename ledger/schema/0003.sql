@@ -5,7 +5,7 @@ CREATE TABLE journal_3 (
     at           INTEGER NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('invoice', 'settled', 'charge', 'repaid', 'sample', 'default',
         'intent', 'sent', 'succeeded', 'failed', 'unknown', 'payment written off', 'received', 'written off', 'found',
-        'block', 'unblock')),
+        'block', 'unblock', 'missed')),
     party        TEXT NOT NULL,
     info_hash    TEXT NOT NULL,
     payment_hash TEXT NOT NULL,
@@ -15,10 +15,11 @@ CREATE TABLE journal_3 (
     fee          INTEGER NOT NULL CHECK (fee >= 0),
     bytes        INTEGER NOT NULL CHECK (bytes >= 0),
     free         INTEGER NOT NULL CHECK (free >= 0),
-    note         TEXT NOT NULL
+    note         TEXT NOT NULL,
+    category     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
-INSERT INTO journal_3 SELECT * FROM journal ORDER BY id;
+INSERT INTO journal_3 SELECT *, '' FROM journal ORDER BY id;
 DROP TABLE journal;
 ALTER TABLE journal_3 RENAME TO journal;
 
@@ -46,3 +47,17 @@ CREATE TABLE blocks (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX purchases_by_seller ON purchases (seller, info_hash);
+
+-- What a buyer on credit owed when it was last billed, as a sum of all that it was ever charged, and when that was; both
+-- 0 for one that owes nothing, or not on credit.
+ALTER TABLE buyers ADD COLUMN billed INTEGER NOT NULL DEFAULT 0 CHECK (billed >= 0);
+ALTER TABLE buyers ADD COLUMN billed_at INTEGER NOT NULL DEFAULT 0 CHECK (billed_at >= 0);
+
+-- What was given up of the credit with a seller because it was under way when a connection was cut. It is part of
+-- written_off, and not of losses.
+ALTER TABLE purses ADD COLUMN missed INTEGER NOT NULL DEFAULT 0 CHECK (missed >= 0);
+
+-- The client's category of the torrent, for the cap on it.
+ALTER TABLE purchases ADD COLUMN category TEXT NOT NULL DEFAULT '';
+
+CREATE INDEX purchases_by_category ON purchases (category);

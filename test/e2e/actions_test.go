@@ -27,6 +27,16 @@ func actions() []proof {
 			proves: "A reload checks the whole file first; an invalid one changes nothing and says why. A new price holds for what is bought from then on, and both books agree.",
 			run:    testReload,
 		},
+		{
+			name:   "action caps",
+			proves: "Caps per seller, category, week and month hold, fees included, and may be raised while paygate runs.",
+			run:    testCaps,
+		},
+		{
+			name:   "action credit",
+			proves: "A buyer that has paid is served on credit, up to the rule's cap, and pays when it can.",
+			run:    testCredit,
+		},
 	}
 }
 
@@ -199,4 +209,90 @@ func agreed(ctx context.Context, t *testing.T, p *scenario.Pair) admin.Totals {
 	t.Logf("seller: received %s, earned %s, owes %s; buyer: paid %s, holds %s", bill.Seller.Received, bill.Seller.Earned,
 		bill.Seller.CreditOwed, bill.Buyer.Paid, bill.Buyer.CreditHeld)
 	return bill.Seller
+}
+
+// testCaps lets one optional cap after the other stop a download, each a little higher than the one before.
+func testCaps(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	site := newSite(t, 2*actionSize)
+	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 4 * units.Sat}
+	p := actors(t, site, newNetwork(t, site, 0), 2*actionRate, terms)
+	was := "min: 1000 msat"
+	for i, limit := range []string{"per_peer", "per_category", "per_week", "per_month"} {
+		most := units.Msat(6*(i+1)) * units.Sat
+		is := fmt.Sprintf("min: 1000 msat\n    %s: %d msat", limit, most)
+		edit(t, p.BuyerGate, was, is)
+		order(ctx, t, p.BuyerGate, "buy."+limit, "reload")
+		if i == 0 {
+			if err := p.Begin(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := process.Poll(ctx, time.Second/4, func() error {
+			bill, err := p.Snapshot(ctx)
+			if spent := bill.Sent + bill.Fees; err == nil && spent < most-2*units.Sat {
+				err = fmt.Errorf("%s spent", spent)
+			}
+			return err
+		}); err != nil {
+			t.Fatalf("%s: %v", limit, err)
+		}
+		wait(ctx, t, 2*time.Second)
+		bill, err := p.Snapshot(ctx)
+		if err != nil || bill.Sent+bill.Fees > most {
+			t.Errorf("%s of %s: %s and %s of fees were spent, %v", limit, most, bill.Sent, bill.Fees, err)
+		}
+		was = is
+	}
+	edit(t, p.BuyerGate, was, "min: 1000 msat")
+	order(ctx, t, p.BuyerGate, "buy.per_month", "reload")
+	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
+		t.Fatal(err)
+	}
+	agreed(ctx, t, p)
+}
+
+// testCredit takes the buyer's node away from a buyer that has paid, and sees how far it is served.
+func testCredit(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	site := newSite(t, 4*actionSize)
+	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 10 * units.Sat}
+	p := actors(t, site, newNetwork(t, site, 0), 3*actionRate, terms)
+	edit(t, p.SellerGate, "rights: own", "rights: own\n          credit: {percent: 10, cap: 3 sat}")
+	order(ctx, t, p.SellerGate, `"test" has changed`, "reload")
+	if err := p.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AwaitBytes(ctx, 2*actionSize); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Network.Down(); err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Poll(ctx, time.Second/4, func() error {
+		st, err := p.SellerGate.Status(ctx)
+		if debt := st.Totals.Earned - st.Totals.Received; err == nil && debt < 2*units.Sat {
+			err = fmt.Errorf("the debt is %s", debt)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	wait(ctx, t, 3*time.Second)
+	st, err := p.SellerGate.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if debt := st.Totals.Earned - st.Totals.Received; debt > 3*units.Sat {
+		t.Errorf("the debt is %s", debt)
+	}
+	if err := p.Network.Up(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
+		t.Fatal(err)
+	}
+	agreed(ctx, t, p)
 }

@@ -1,0 +1,76 @@
+package pay
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// credible tells how far the buyer may run into debt with us, and writes a default down when one is found.
+func (s *stock) credible(ctx context.Context, acct ledger.Account, now time.Time) units.Msat {
+	if !acct.Defaulted && policy.Overdue(-acct.Balance, acct.BilledAt, now) {
+		err := s.c.desk.ledger.MarkDefaulted(ctx, acct.Buyer, "owed "+(-acct.Balance).String()+" since "+acct.BilledAt.UTC().Format(time.RFC3339))
+		if err != nil {
+			s.c.log.Warn("a default cannot be written down", zap.Error(err))
+		}
+		s.c.log.Info("a buyer has not paid its debt in time, and has no credit any more", zap.Stringer("buyer", acct.Buyer),
+			zap.Int64("msat", int64(-acct.Balance)))
+		acct.Defaulted = true
+	}
+	return policy.LineOf(s.c.seller.rule.Credit, acct.Paid, acct.Defaulted)
+}
+
+// debtIdle is how long a buyer owes something before it pays for it alone: its next purchase pays debts first.
+const debtIdle = 5 * time.Second
+
+// payDebt asks for an invoice over what we owe by our own count, if nothing else is going to pay it.
+func (b *buyer) payDebt(ctx context.Context, now time.Time, f facts) {
+	if b.purse.Balance >= 0 {
+		b.owing = time.Time{}
+		return
+	}
+	if b.owing.IsZero() {
+		b.owing = now
+	}
+	if f.clientInterested && now.Sub(b.owing) < debtIdle || b.ask != nil || b.paying || now.Before(b.notUntil) || b.purse.Pending > 0 {
+		return
+	}
+	amt := policy.Owed(-b.purse.Balance, b.terms.Price)
+	if amt == 0 || !b.c.desk.node.usable.Load() {
+		return
+	}
+	room, err := b.c.desk.ledger.Left(ctx, b.payee(), b.c.desk.rules().caps)
+	if err != nil || amt > room {
+		b.explain(wire.NoOverBudget)
+		return
+	}
+	if !b.introduced {
+		b.introduce()
+	}
+	b.order(now, wire.Buy{Amt: amt, For: wire.ForDebt, Left: -1})
+}
+
+// order sends a buy and remembers it.
+func (b *buyer) order(now time.Time, m wire.Buy) {
+	b.ask = &openAsk{amt: m.Amt, price: b.terms.Price, purpose: m.For, at: now, tries: 1}
+	b.c.say(m)
+}
+
+// payee is whom and what for we pay on this connection.
+func (b *buyer) payee() ledger.Payee {
+	return ledger.Payee{InfoHash: b.c.link.InfoHash(), Seller: b.seller, Category: b.c.category()}
+}
+
+// category is the client's word for the torrent, "" if it has none.
+func (c *conversation) category() string {
+	if t := c.known().Torrent; t != nil {
+		return t.Category
+	}
+	return ""
+}
