@@ -58,8 +58,8 @@ func run(m *testing.M) int {
 func need(t *testing.T, kinds ...clients.Kind) {
 	t.Helper()
 	for _, k := range kinds {
-		if k != "" && !k.Installed() {
-			t.Skipf("%s is not installed (package %s)", k, k.Program())
+		if why := k.Missing(); k != "" && why != "" {
+			t.Skip(why)
 		}
 	}
 }
