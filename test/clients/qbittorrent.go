@@ -72,7 +72,7 @@ Session\Port=%d
 Session\InterfaceAddress=%s
 Session\DHTEnabled=false
 Session\LSDEnabled=false
-Session\PeXEnabled=false
+Session\PeXEnabled=%t
 Session\BTProtocol=TCP
 Session\Encryption=%d
 Session\MultiConnectionsPerIp=false
@@ -102,7 +102,7 @@ WebUI\LocalHostAuth=false
 WebUI\HostHeaderValidation=false
 WebUI\CSRFProtection=false
 WebUI\UseUPnP=false
-`, spec.Listen.Port(), address, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
+`, spec.Listen.Port(), address, spec.PEX, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
 		spec.SOCKS5 != "", proxy, host, port), nil
 }
 

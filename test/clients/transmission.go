@@ -63,7 +63,7 @@ func (t *transmission) settings(spec Spec) ([]byte, error) {
 	return json.MarshalIndent(map[string]any{
 		"bind-address-ipv4": v4, "bind-address-ipv6": v6,
 		"peer-port": spec.Listen.Port(), "port-forwarding-enabled": false,
-		"utp-enabled": false, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false,
+		"utp-enabled": false, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": spec.PEX,
 		"encryption":  trEncryption[spec.Encryption],
 		"rpc-enabled": true, "rpc-bind-address": host, "rpc-port": rpcPort,
 		"rpc-authentication-required": false, "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
