@@ -50,11 +50,7 @@ func (c *client) start(ctx context.Context) error {
 	}
 	cmd.Dir = c.spec.Dir
 	cmd.Env = append(environment(c.spec.Dir), cmd.Env...)
-	start := process.Start
-	if c.spec.Namespace != "" {
-		start = process.StartKept
-	}
-	c.proc, err = start(cmd, c.spec.Dir+"/output.log")
+	c.proc, err = process.Start(cmd, c.spec.Dir+"/output.log")
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.kind, err)
 	}

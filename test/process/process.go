@@ -21,7 +21,29 @@ type Process struct {
 
 // Start runs cmd with its output appended to the file named log. It takes over cmd's output and process attributes, but
 // for its Credential.
+//
+// The program is started from a thread that is kept for its whole life: the kernel ends a program with the thread that
+// started it, and threads end before the test does, as those do that have entered a namespace.
 func Start(cmd *exec.Cmd, log string) (*Process, error) {
+	type started struct {
+		p   *Process
+		err error
+	}
+	result := make(chan started)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p, err := start(cmd, log)
+		result <- started{p, err}
+		if err == nil {
+			<-p.done
+		}
+	}()
+	r := <-result
+	return r.p, r.err
+}
+
+func start(cmd *exec.Cmd, log string) (*Process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open output file: %w", err)
@@ -39,27 +61,6 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	p := &Process{cmd: cmd, log: f, done: make(chan struct{})}
 	go p.wait()
 	return p, nil
-}
-
-// StartKept is Start from a thread that is kept for the program's whole life. Use it where threads end before the
-// test does, as those do that have entered a namespace: the kernel would end the programs that they started, too.
-func StartKept(cmd *exec.Cmd, log string) (*Process, error) {
-	type started struct {
-		p   *Process
-		err error
-	}
-	result := make(chan started)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		p, err := Start(cmd, log)
-		result <- started{p, err}
-		if err == nil {
-			<-p.done
-		}
-	}()
-	r := <-result
-	return r.p, r.err
 }
 
 func (p *Process) wait() {

@@ -102,11 +102,7 @@ func (g *Gate) LogFile() string { return filepath.Join(g.dir, "paygate.log") }
 func (g *Gate) Start(ctx context.Context) error {
 	var err error
 	args := append(slices.Clone(g.command[1:]), "run", "-c", g.ConfigFile())
-	start := process.Start
-	if len(g.command) > 1 { // in a namespace
-		start = process.StartKept
-	}
-	g.proc, err = start(exec.Command(g.command[0], args...), g.LogFile())
+	g.proc, err = process.Start(exec.Command(g.command[0], args...), g.LogFile())
 	if err != nil {
 		return fmt.Errorf("start paygate: %w", err)
 	}
