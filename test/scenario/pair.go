@@ -47,6 +47,9 @@ type Plan struct {
 	Encryption    clients.Encryption // of both clients
 	Rate          units.Bytes        // limit of the seller's upload and the buyer's download, per second; 0: none
 	Terms         Terms
+	// Trackers lets both clients announce through their paygate's HTTP proxy, and the paygates dial the peers that the
+	// tracker names. For clients that can only be reached; both paygates then listen for peers.
+	Trackers bool
 }
 
 // Pair is a seller's and a buyer's client, each behind its own paygate.
@@ -60,6 +63,8 @@ type Pair struct {
 	name    string
 	sellsAt netip.AddrPort // where the swarm reaches the seller
 	socks5  string
+	buysAt  netip.AddrPort // where the swarm reaches the buyer, if its paygate listens
+	http    [2]string      // HTTP proxies of the seller's and the buyer's paygate
 }
 
 // plenty is a cap that no scenario reaches.
@@ -81,6 +86,12 @@ func (p *Pair) start(ctx context.Context) (err error) {
 		return err
 	}
 	sellerSpec := clients.Spec{Upload: p.Plan.Rate, Encryption: p.Plan.Encryption}
+	if p.Plan.Trackers {
+		if err := p.placeProxies(); err != nil {
+			return err
+		}
+		sellerSpec.Tracker = p.http[0]
+	}
 	if p.Seller, err = p.Site.Launch(ctx, p.Plan.Seller, p.dir("seller"), hostSeller, sellerSpec); err != nil {
 		return err
 	}
@@ -99,10 +110,27 @@ func (p *Pair) start(ctx context.Context) (err error) {
 	return p.Site.Seed(ctx, p.Seller, p.dir("seller"), p.Site.Torrent)
 }
 
+// placeProxies chooses where the paygates listen that dial what the tracker names.
+func (p *Pair) placeProxies() (err error) {
+	if p.buysAt, err = p.Site.Address(hostBuyerGate); err != nil {
+		return err
+	}
+	for i, host := range []byte{hostSellerGate, hostBuyerGate} {
+		at, err := p.Site.Address(host)
+		if err != nil {
+			return err
+		}
+		p.http[i] = at.String()
+	}
+	return nil
+}
+
 // startBuyer starts the buyer's client first if paygate must know its address, and paygate first otherwise.
 func (p *Pair) startBuyer(ctx context.Context) (err error) {
 	spec := clients.Spec{Download: p.Plan.Rate, Encryption: p.Plan.Encryption}
-	if p.Plan.Buyer.TakesSOCKS5() {
+	if p.Plan.Trackers {
+		spec.Tracker = p.http[1]
+	} else if p.Plan.Buyer.TakesSOCKS5() {
 		at, err := p.Site.Address(hostBuyerGate)
 		if err != nil {
 			return err
@@ -141,7 +169,11 @@ func (p *Pair) sellerConfig(ctx context.Context) (Options, error) {
 	if p.Plan.Encryption != clients.Default {
 		client["info_hashes"] = p.priced()
 	}
-	config := Options{"listen": Options{"peers": p.sellsAt.String()}, "client": client}
+	listen := Options{"peers": p.sellsAt.String()}
+	if p.Plan.Trackers {
+		listen["http"], client["dial_trackers"] = p.http[0], true
+	}
+	config := Options{"listen": listen, "client": client}
 	if err := p.addLightning(ctx, config, true); err != nil {
 		return nil, err
 	}
@@ -163,7 +195,10 @@ func (p *Pair) sellerConfig(ctx context.Context) (Options, error) {
 // buyerConfig sends the client's connections through SOCKS5, or lets paygate open both legs for a client that cannot.
 func (p *Pair) buyerConfig(ctx context.Context) (Options, error) {
 	config := Options{}
-	if p.socks5 != "" {
+	if p.Plan.Trackers {
+		config["listen"] = Options{"peers": p.buysAt.String(), "http": p.http[1]}
+		config["client"] = Options{"address": p.Buyer.PeerAddr(), "dial_trackers": true}
+	} else if p.socks5 != "" {
 		config["listen"] = Options{"socks5": p.socks5}
 	} else {
 		dial := Options{"info_hash": p.Site.Torrent.InfoHash.String(), "peers": []string{p.sellsAt.String()}}
@@ -233,6 +268,9 @@ func (p *Pair) ClientName(role string) string { return p.dir(role) }
 
 // SellsAt is the seller's address in the swarm.
 func (p *Pair) SellsAt() netip.AddrPort { return p.sellsAt }
+
+// BuysAt is the buyer's address in the swarm, if Plan.Trackers is set.
+func (p *Pair) BuysAt() netip.AddrPort { return p.buysAt }
 
 // Begin lets the buyer's client start the download. Peers are told to it besides the seller.
 func (p *Pair) Begin(ctx context.Context, peers ...netip.AddrPort) error {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type Tracker struct {
 	mu    sync.Mutex
 	peers map[string]map[units.InfoHash][]netip.AddrPort
 	seen  map[string]int
+	ports map[string]uint16
 }
 
 // NewTracker listens on address, host:port.
@@ -36,7 +38,7 @@ func NewTracker(address string) (*Tracker, error) {
 		return nil, fmt.Errorf("listen for announces: %w", err)
 	}
 	return &Tracker{
-		listener: listener, seen: make(map[string]int),
+		listener: listener, seen: make(map[string]int), ports: make(map[string]uint16),
 		peers: make(map[string]map[units.InfoHash][]netip.AddrPort),
 	}, nil
 }
@@ -75,6 +77,13 @@ func (t *Tracker) Announces(client string) int {
 	return t.seen[client]
 }
 
+// Port returns the port that this client said last that it listens on, 0 if it has not announced itself.
+func (t *Tracker) Port(client string) uint16 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ports[client]
+}
+
 // Await waits until that client has announced itself. Until then some, though they say that they seed, refuse peers.
 func (t *Tracker) Await(ctx context.Context, client string) error {
 	err := process.Poll(ctx, 50*time.Millisecond, func() error {
@@ -95,7 +104,12 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "bad info_hash", http.StatusBadRequest)
 		return
 	}
-	compact, compact6, known := t.answer(r.PathValue("client"), ih)
+	port, err := strconv.ParseUint(r.URL.Query().Get("port"), 10, 16)
+	if err != nil {
+		http.Error(w, "bad port", http.StatusBadRequest)
+		return
+	}
+	compact, compact6, known := t.answer(r.PathValue("client"), ih, uint16(port))
 	answer := map[string]any{"interval": int(announceInterval.Seconds()), "min interval": 5, "peers": compact}
 	if compact6 != nil {
 		answer["peers6"] = compact6 // BEP 7
@@ -113,10 +127,11 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer returns the peers in the compact form: 4 or 16 bytes of address and 2 of port each.
-func (t *Tracker) answer(client string, ih units.InfoHash) (compact, compact6 []byte, known bool) {
+func (t *Tracker) answer(client string, ih units.InfoHash, port uint16) (compact, compact6 []byte, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seen[client]++
+	t.ports[client] = port
 	peers, known := t.peers[client][ih]
 	for _, p := range peers {
 		into := &compact

@@ -45,13 +45,16 @@ func TestTrackerTellsEachClientItsPeers(t *testing.T) {
 		if got := tracker.Announces(c.client); got != 1 {
 			t.Errorf("%s is counted with %d announces, want 1", c.client, got)
 		}
+		if got := tracker.Port(c.client); got != 4242 {
+			t.Errorf("%s is known at port %d", c.client, got)
+		}
 	}
 }
 
 func announce(t *testing.T, address string, ih units.InfoHash) string {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(address + "?info_hash=" + url.QueryEscape(string(ih[:])))
+	resp, err := client.Get(address + "?info_hash=" + url.QueryEscape(string(ih[:])) + "&port=4242")
 	if err != nil {
 		t.Fatal(err)
 	}
