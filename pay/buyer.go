@@ -39,6 +39,7 @@ type buyer struct {
 	introduced bool // we have said hello
 	terms      *wire.Terms
 	counted    int64       // of meter.received: written to the ledger
+	bartered   int64       // of meter.served: offset by bytes that came
 	repriced   time.Time   // when the terms last named another price
 	freeLeft   units.Bytes // of the sample that the terms promised
 	purse      ledger.Purse
@@ -302,8 +303,8 @@ func (b *buyer) count(ctx context.Context) {
 	}
 	ctx = context.WithoutCancel(ctx) // the end of the session must not lose the count
 	b.counted += int64(n)
-	free := min(n, b.freeLeft)
-	b.freeLeft -= free
+	free := min(n, b.free())
+	undo := b.useFree(free)
 	for _, part := range b.priced(n - free) {
 		part.Seller, part.InfoHash, part.Free = b.seller, b.c.link.InfoHash(), free
 		part.Bytes += free
@@ -313,10 +314,10 @@ func (b *buyer) count(ctx context.Context) {
 		b.c.desk.wrote(err)
 		if err != nil { // they count as pending until they can be written
 			b.counted -= int64(n)
-			b.freeLeft += free
+			undo()
 			break
 		}
-		n, free = n-part.Bytes, 0
+		n, free, undo = n-part.Bytes, 0, func() {}
 	}
 	if err := b.reload(ctx); err != nil {
 		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
@@ -326,7 +327,7 @@ func (b *buyer) count(ctx context.Context) {
 // credit is how many bytes we may still have, by our own count.
 func (b *buyer) credit() units.Bytes {
 	pending := units.Bytes(b.c.received.Load() - b.counted)
-	bytes, rest := b.freeLeft-pending, b.purse.Balance
+	bytes, rest := b.free()-pending, b.purse.Balance
 	if rest < 0 {
 		return bytes - b.terms.Price.Buys(-rest)
 	}
@@ -340,7 +341,7 @@ func (b *buyer) credit() units.Bytes {
 // unused is our credit with the seller in msat, by our own count up to now.
 func (b *buyer) unused() units.Msat {
 	cost := units.Msat(0)
-	for _, part := range b.priced(units.Bytes(b.c.received.Load()-b.counted) - b.freeLeft) {
+	for _, part := range b.priced(units.Bytes(b.c.received.Load()-b.counted) - b.free()) {
 		cost += part.Price.Charge(part.Bytes)
 	}
 	return b.purse.Balance - cost

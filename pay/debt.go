@@ -69,8 +69,9 @@ func (b *buyer) payee() ledger.Payee {
 
 // category is the client's word for the torrent, "" if it has none.
 func (c *conversation) category() string {
-	if t := c.known().Torrent; t != nil {
-		return t.Category
+	f := c.known()
+	if c.desk.look(&f); f.Torrent != nil {
+		return f.Torrent.Category
 	}
 	return ""
 }

@@ -56,6 +56,7 @@ type Desk struct {
 	slots    *slots
 	crowd    *crowd
 	quota    *quota
+	barters  *barters
 	book     *book
 	payTimes slowEnd
 	jobs     chan job
@@ -86,7 +87,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	}
 	d := &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log, known: known{deps.Torrents, deps.Country},
-		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(),
+		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}

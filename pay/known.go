@@ -72,5 +72,8 @@ func priced(sale policy.Decision) config.SellRule {
 	}
 	r := *sale.Rule
 	r.Price = sale.Price
+	if r.When == "always" {
+		r.Sample = max(r.Sample, advance)
+	}
 	return r
 }

@@ -53,7 +53,9 @@ func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown boo
 		s.heldSince = time.Time{}
 		s.c.box.fed()
 		s.c.link.Resume()
-		s.tell(wire.GateOpen)
+		if s.told.Gate != wire.GateOpen { // a payment is told by itself
+			s.tell(wire.GateOpen)
+		}
 	case s.heldSince.IsZero():
 		s.heldSince = now
 	case now.Sub(s.heldSince) >= s.grace(now):

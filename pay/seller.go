@@ -225,7 +225,7 @@ func (s *seller) restock(ctx context.Context, now time.Time, f facts, dirty bool
 		s.lastSettle = now
 		s.stock.settle(ctx)
 	}
-	if s.stock.trade(ctx, s.rule.When) || s.trickled {
+	if s.stock.barter(ctx, s.rule.When) || s.trickled {
 		s.trickled, grown = false, true
 	}
 	if s.c.spoken && s.c.avail.Load() < block && s.stock.indulge(ctx) {
@@ -281,6 +281,7 @@ func (s *seller) tell(gate string) {
 // end writes the last bytes down and returns what was leased.
 func (s *seller) end(ctx context.Context) {
 	s.stock.settle(ctx)
+	s.stock.keepBarter(s.rule.When)
 	s.giveSlot(time.Time{})
 	s.c.desk.crowd.leave(s.c)
 	s.c.desk.leases.detach(s.c, s.stock.buyer, s.c.link.InfoHash())

@@ -34,15 +34,16 @@ type batch struct {
 // stock is what one session may still serve, in the order in which it is used up. It mirrors the meter:
 // meter.avail = sum of the batches - (served - settled) - what is reserved.
 type stock struct {
-	c       *conversation
-	buyer   units.PeerKey // zero until the buyer has said hello
-	subnet  netip.Prefix
-	batches []batch
-	settled int64 // of meter.served: already written to the ledger
-	traded  int64 // of meter.received: already turned into bartered bytes
-	earned  units.Msat
-	balance units.Msat // of the buyer's account, after what has been settled
-	line    units.Msat // how far below zero it may go
+	c        *conversation
+	buyer    units.PeerKey // zero until the buyer has said hello
+	subnet   netip.Prefix
+	batches  []batch
+	settled  int64 // of meter.served: already written to the ledger
+	traded   int64 // of meter.wanted: already turned into bartered bytes
+	recalled bool  // what an earlier connection has left of them was added
+	earned   units.Msat
+	balance  units.Msat // of the buyer's account, after what has been settled
+	line     units.Msat // how far below zero it may go
 }
 
 // settle writes down what was served since the last time. What cannot be written stays unsettled: it uses up the
@@ -160,17 +161,12 @@ func (s *stock) leaseSample(ctx context.Context) (grown bool) {
 	return grown
 }
 
-// maxBarter bounds how far a peer's own uploads can run ahead of what it is given for them.
-const maxBarter = 16 * units.MiB
-
-// trade turns bytes received from the peer into bytes it may have, one for one, where a rule sells what the client
-// has not completed itself; or two sellers would starve each other. They are never worth money.
-func (s *stock) trade(ctx context.Context, when string) (grown bool) {
-	n := units.Bytes(s.c.wanted.Load() - s.traded)
-	if when != "always" || n <= 0 {
+// barter adds what the peer has given to what it may have.
+func (s *stock) barter(ctx context.Context, when string) (grown bool) {
+	n := s.trade(when)
+	if n <= 0 {
 		return false
 	}
-	s.traded += int64(n)
 	s.settle(ctx)
 	grown = s.replace(bartered, []batch{{kind: bartered, bytes: min(maxBarter, s.left(bartered)+n)}})
 	s.freeFirst()

@@ -217,7 +217,7 @@ func testCaps(t *testing.T) {
 	defer cancel()
 	site := newSite(t, 2*actionSize)
 	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 4 * units.Sat}
-	p := actors(t, site, newNetwork(t, site, 0), 2*actionRate, terms)
+	p := actors(t, site, newNetwork(t, site, 0), actionRate, terms)
 	was := "min: 1000 msat"
 	for i, limit := range []string{"per_peer", "per_category", "per_week", "per_month"} {
 		most := units.Msat(6*(i+1)) * units.Sat
