@@ -236,9 +236,14 @@ func (a *association) write(data []byte, to netip.AddrPort) {
 	_, _ = a.world.WriteToUDPAddrPort(data, to)
 }
 
-// rewrite puts the public port into an announce. data may be written to.
+// rewrite puts the public port into an announce, and remembers what is announced. data may be written to.
 func (a *association) rewrite(kind announce.Kind, data []byte) []byte {
 	port := a.p.cfg.PublicPort
+	if kind == announce.Tracker {
+		if hash, ok := announce.UDPInfoHash(data); ok {
+			a.p.known.add(hash)
+		}
+	}
 	switch {
 	case port == 0:
 	case kind == announce.Tracker:

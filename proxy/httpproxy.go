@@ -186,12 +186,9 @@ func (v *visitor) relay(ctx context.Context, req *http.Request, head []byte) (ag
 		return false, &refusalHTTP{http.StatusLengthRequired, errors.New("requests of unknown length are not taken")}
 	}
 	v.head = originHead(v.head[:0], head, req.Header)
-	asked, announces := announce.Request{}, false
-	if v.p.cfg.PublicPort != 0 {
-		var out []byte
-		if out, asked, announces = announce.RewriteHead(nil, v.head, v.p.cfg.PublicPort); announces {
-			v.head = out
-		}
+	out, asked, announces := v.p.overhear(nil, v.head)
+	if announces {
+		v.head = out
 	}
 	if _, err := v.r.Discard(len(head)); err != nil {
 		return false, err

@@ -6,6 +6,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"paygate/proxy/announce"
 	"paygate/units"
 )
 
@@ -13,7 +14,7 @@ import (
 const knownTorrents = 4096
 
 // known keeps the torrents for which an encrypted handshake may be: those that the catalog has, and those that the client
-// itself has named or answered to in plain handshakes. What only strangers ask for is not among them.
+// itself has announced, or named or answered to in plain handshakes. What only strangers ask for is not among them.
 type known struct {
 	catalog Catalog
 	seen    *lru.Cache[units.InfoHash, struct{}]
@@ -50,6 +51,23 @@ func (k *known) torrents() (lists [][]units.InfoHash, any bool) {
 		lists[1] = k.catalog.InfoHashes()
 	}
 	return lists, len(lists[0])+len(lists[1]) > 0
+}
+
+// overhear appends to dst the head of an HTTP request with the port of an announce replaced by the public one, if there is
+// one, and remembers what is announced: the client has it, and soon connects to its peers, maybe encrypted.
+func (p *Proxy) overhear(dst, head []byte) (out []byte, asked announce.Request, announces bool) {
+	if p.cfg.PublicPort != 0 {
+		out, asked, announces = announce.RewriteHead(dst, head, p.cfg.PublicPort)
+	} else {
+		out = append(dst, head...)
+		if from, to, ok := announce.RequestTarget(head); ok {
+			asked, announces = announce.ParseTarget(head[from:to])
+		}
+	}
+	if announces && !asked.Stopped {
+		p.known.add(asked.InfoHash)
+	}
+	return out, asked, announces
 }
 
 // confirm remembers the session's torrent once the client has answered for it.

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"paygate/proxy/announce"
 )
 
 const (
@@ -29,18 +27,18 @@ func (p *Proxy) carryPlain(conn, remote *net.TCPConn, first []byte) error {
 	q := p.newPassage()
 	there := func() error { return q.copy(remote, conn) }
 	switch {
-	case len(first) == 0 || p.cfg.PublicPort == 0:
+	case len(first) == 0 || p.cfg.PublicPort == 0 && first[0] != 'G': // no announce
 	case first[0] == 0x16:
 		p.noteUnread(conn, remote)
 	default:
-		there = func() error { return q.requests(remote, conn, p.cfg.PublicPort) }
+		there = func() error { return q.requests(remote, conn, p) }
 	}
 	return p.tunnels.run(conn, remote, func() error { return q.both(conn, remote, there) })
 }
 
 // requests copies HTTP/1 requests with the port of announces replaced, until src ends, which is io.EOF. From the first thing on that is
 // not such a request, it copies whatever comes.
-func (q *passage) requests(dst, src *net.TCPConn, port uint16) error {
+func (q *passage) requests(dst, src *net.TCPConn, p *Proxy) error {
 	r := bufio.NewReaderSize(patient{q, src}, maxHead)
 	var out []byte
 	for {
@@ -52,7 +50,7 @@ func (q *passage) requests(dst, src *net.TCPConn, port uint16) error {
 			return err
 		}
 		body, framed := bodyLen(head)
-		out, _, _ = announce.RewriteHead(out[:0], head, port)
+		out, _, _ = p.overhear(out[:0], head)
 		if _, err := dst.Write(out); err != nil {
 			return err
 		}
@@ -176,7 +174,7 @@ func (u *unread) first(host string) bool {
 
 // noteUnread says once for each host that announces to it would tell the client's own port, if that is not paygate's.
 func (p *Proxy) noteUnread(conn, remote *net.TCPConn) {
-	if p.client != nil && p.client.Port == int(p.cfg.PublicPort) {
+	if p.cfg.PublicPort == 0 || p.client != nil && p.client.Port == int(p.cfg.PublicPort) {
 		return
 	}
 	host := serverName(conn)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"paygate/proxy/wire"
+	"paygate/units"
 )
 
 // Kind says what a datagram is.
@@ -28,6 +29,7 @@ const (
 	actionScrape   = 2
 	actionError    = 3
 	connectLen     = 16
+	announceHash   = 16
 	announcePort   = 96
 	announceLen    = 98
 	scrapeHead     = 16
@@ -93,6 +95,14 @@ func isKRPC(b []byte) bool {
 	y, found := d.Get("y")
 	kind, text := y.Text()
 	return ok && found && text && len(kind) == 1
+}
+
+// UDPInfoHash is the torrent of an announce to a UDP tracker; false if the packet is none.
+func UDPInfoHash(packet []byte) (units.InfoHash, bool) {
+	if len(packet) < announceLen || binary.BigEndian.Uint32(packet[8:]) != actionAnnounce {
+		return units.InfoHash{}, false
+	}
+	return units.InfoHash(packet[announceHash:]), true
 }
 
 // RewriteUDP replaces the port in an announce to a UDP tracker, in place. It reports false, and leaves the packet alone,
