@@ -49,10 +49,10 @@ demo: clients ## Watch one client buy a file from another (no real money)
 	$(GO) run ./test/demo
 
 .PHONY: test
-test: ## Everything: lint, unit tests with race detector and fuzz corpora, real clients, crashes, real lnd
+test: ## Everything: lint, unit tests with race detector and fuzz corpora, firewall rules, real clients, crashes, real lnd
 	@mkdir -p $(CACHE) && : >$(SKIPPED) && : >$(FAILED)
 	@failed=(); \
-	for part in lint unit e2e matrix-smoke crash real; do \
+	for part in lint unit firewall e2e matrix-smoke crash real; do \
 		echo "== $$part"; \
 		$(MAKE) $$part || failed+=("$$part"); \
 	done; \
@@ -68,9 +68,14 @@ test: ## Everything: lint, unit tests with race detector and fuzz corpora, real 
 unit: ## Unit tests, shuffled, with the race detector; allocations without it; fuzz corpora run as seeds
 	@mkdir -p $(CACHE)
 	@[ -n "$(RACE)" ] || echo 'race detector: there is no C compiler' >>$(SKIPPED)
-	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario|matrix)$$') \
+	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario|matrix|firewall)$$') \
 		| $(GO) $(TALLY) -name unit
 	@$(GO) test -short -run Alloc $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n1 dirname | sort -u)
+
+.PHONY: firewall
+firewall: clients ## Firewall rules, TPROXY and clients behind them in network namespaces, as root
+	@mkdir -p $(CACHE)
+	@$(GO) test -json -count=1 -timeout 10m ./test/firewall | $(GO) $(TALLY) -name firewall
 
 .PHONY: e2e
 e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
