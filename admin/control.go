@@ -17,6 +17,8 @@ type Control interface {
 	Unblock(ctx context.Context, infoHash, reason string) (BlockReport, error)
 	// Reload reads the configuration again. An error says what is wrong with it: nothing has changed then.
 	Reload(ctx context.Context) (ReloadReport, error)
+	// Explain says what the rules make of a peer on a torrent. It changes nothing.
+	Explain(ctx context.Context, q Question) (Explanation, error)
 }
 
 // ReloadReport tells what a reload has changed, each by its key in the configuration.
@@ -83,6 +85,7 @@ func (s *Server) obey(mux *http.ServeMux) {
 	mux.HandleFunc("POST /reload", order(func(ctx context.Context, _ struct{}) (ReloadReport, error) {
 		return s.control.Reload(ctx)
 	}))
+	mux.HandleFunc("POST /explain", order(s.control.Explain))
 }
 
 // Reload asks the paygate that listens on the socket to read its configuration again. The error is *Refused if that is not

@@ -24,6 +24,13 @@ func (c *control) Unblock(_ context.Context, ih, reason string) (BlockReport, er
 	return BlockReport{Changed: []string{}}, c.err
 }
 
+func (c *control) Explain(_ context.Context, q Question) (Explanation, error) {
+	if q.Torrent == "" {
+		return Explanation{}, errors.New("which torrent?")
+	}
+	return Explanation{InfoHash: q.Torrent, Sell: Verdict{Decision: "charged", Steps: []Step{{Rule: "r", Tests: []Test{{"peer", "a", "b", true}}}}}}, nil
+}
+
 func (c *control) Reload(context.Context) (ReloadReport, error) {
 	return ReloadReport{Changed: []string{"buy.per_day"}}, c.err
 }
@@ -44,6 +51,9 @@ func TestOrdersAreCarriedOut(t *testing.T) {
 	}
 	if r, err := Reload(t.Context(), path); err != nil || len(r.Changed) != 1 || r.Changed[0] != "buy.per_day" {
 		t.Errorf("%+v, %v", r, err)
+	}
+	if e, err := Explain(t.Context(), path, Question{Torrent: "dd"}); err != nil || e.InfoHash != "dd" || !e.Sell.Steps[0].Tests[0].Holds {
+		t.Errorf("%+v, %v", e, err)
 	}
 	c.err = errors.New("the disk is full")
 	var refused *Refused

@@ -44,6 +44,9 @@ func (p *parser) checkCharging(c *Config, path string, r SellRule) {
 	if p.sound(path+".price", path+".max") && r.PerTorrent == 0 && r.Price.Buys(r.Max) < block {
 		p.wrong(path+".max", fmt.Sprintf("the largest purchase, %s, buys less than one block of %s", r.Max, block), "raise max or lower the price")
 	}
+	if step := r.Price.Charge(r.Interval); r.Interval > 0 && r.PerTorrent == 0 && step < r.Min && p.sound(path+".price", path+".min", path+".interval") {
+		p.wrong(path+".interval", fmt.Sprintf("costs %s, less than the smallest purchase, %s", step, r.Min), "raise interval or lower min")
+	}
 	if p.given(path+".throttle") && r.Legacy != "throttle" && p.sound(path+".legacy") {
 		p.note(path+".throttle", "has no effect: legacy is "+r.Legacy, "write legacy: throttle, or remove it")
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 
 	"paygate/units"
@@ -133,6 +134,9 @@ func (r Range) Holds(n int64) bool { return !r.Set || r.Least <= n && n <= r.Mos
 
 // Ratio is uploaded by downloaded, in thousandths.
 type Ratio int64
+
+// String prints the ratio as the file has it.
+func (r Ratio) String() string { return strconv.FormatFloat(float64(r)/1000, 'f', -1, 64) }
 
 // Times are hours of the week in a named time zone. A nil Zone is no condition.
 type Times struct {

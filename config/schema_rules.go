@@ -36,7 +36,7 @@ func sellRuleSchema(r *SellRule) []option {
 		{key: "when", def: "complete", set: oneOf(&r.When, "complete", "always")},
 		{key: "min", def: "10 sat", set: amount(&r.Min)},
 		{key: "max", def: "10000 sat", set: amount(&r.Max)},
-		{key: "interval", later: true, set: size(&r.Interval)},
+		{key: "interval", set: size(&r.Interval)},
 		{key: "credit", options: []option{
 			{key: "percent", set: percent(&r.Credit.Percent, 1, 10)},
 			{key: "cap", def: "1000 sat", set: amount(&r.Credit.Cap)},
@@ -84,7 +84,7 @@ func buyRuleSchema(r *BuyRule) []option {
 		{key: "max_price", set: price(&r.MaxPrice)},
 		{key: "bid", later: true, set: price(&r.Bid)},
 		{key: "when", later: true, def: "always", set: buyWhen(&r.When)},
-		{key: "stop_at", later: true, set: ratio(&r.StopAt)},
+		{key: "stop_at", set: ratio(&r.StopAt)},
 	}
 }
 

@@ -238,7 +238,7 @@ func (c *conversation) show(now time.Time) {
 	case c.legacy(now):
 		c.shown.set(Talk{Paying: "legacy"})
 	case c.seller != nil && !c.seller.free && !c.seller.stock.buyer.IsZero():
-		c.shown.set(Talk{Paying: "sell", Balance: c.seller.stock.balance})
+		c.shown.set(Talk{Paying: "sell", Balance: c.seller.stock.balance, Buyer: c.seller.stock.buyer})
 	case c.buyer != nil && c.buyer.introduced:
 		c.shown.set(Talk{Paying: "buy", Balance: c.buyer.purse.Balance})
 	}

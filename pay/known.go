@@ -71,7 +71,7 @@ func priced(sale policy.Decision) config.SellRule {
 		return config.SellRule{}
 	}
 	r := *sale.Rule
-	r.Price = sale.Price
+	r.Price, r.Max = sale.Price, policy.Largest(sale.Rule, sale.Price)
 	if r.When == "always" {
 		r.Sample = max(r.Sample, advance)
 	}

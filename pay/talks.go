@@ -7,11 +7,12 @@ import (
 	"paygate/units"
 )
 
-// Talk is what a conversation shows of itself: Paying is "sell", "buy", "legacy" or "" while that is not known, and
-// Balance the account with the peer at the last count.
+// Talk is what a conversation shows of itself: Paying is "sell", "buy", "legacy" or "" while that is not known, Balance
+// the account with the peer at the last count, and Buyer who it has proven to be where we sell.
 type Talk struct {
 	Paying  string
 	Balance units.Msat
+	Buyer   units.PeerKey
 }
 
 // shown is the latest Talk; Run writes it, anybody reads it.

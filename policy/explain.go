@@ -215,7 +215,7 @@ func rangeText(r config.Range, text func(int64) string) string {
 	return text(r.Least) + " to " + text(r.Most)
 }
 
-func ratioText(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }
+func ratioText(n int64) string { return config.Ratio(n).String() }
 
 // ageText prints whole days as such, and anything else as Go does.
 func ageText(n int64) string {
@@ -247,4 +247,13 @@ func timesText(t config.Times) string {
 		parts = append(parts, fmt.Sprintf("%02d:%02d-%02d:%02d", h.From/60, h.From%60, h.To/60, h.To%60))
 	}
 	return strings.Join(append(parts, t.Zone.String()), " ")
+}
+
+// Conditions lists what a rule asks for besides its torrents, each for a person.
+func Conditions(m *config.Match) []string {
+	var out []string
+	for _, t := range tests(scope{match: m}, &Facts{}) {
+		out = append(out, t.Fact+" "+t.Want)
+	}
+	return out
 }

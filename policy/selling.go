@@ -122,6 +122,15 @@ func (s *Selling) MayCharge() bool {
 	return false
 }
 
+// Largest returns the largest purchase that a rule allows at a price: what its interval costs, rounded up, if that is
+// less than its max; never less than its min.
+func Largest(r *config.SellRule, price units.Price) units.Msat {
+	if r.Interval <= 0 {
+		return r.Max
+	}
+	return max(r.Min, min(r.Max, price.Charge(r.Interval)))
+}
+
 // Used is how much has been given away free so far.
 type Used struct {
 	Subnet     units.Bytes // to this subnet on this torrent, ever

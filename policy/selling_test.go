@@ -82,6 +82,26 @@ func TestSampleLeft(t *testing.T) {
 	}
 }
 
+func TestLargest(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		rule config.SellRule
+		want units.Msat
+	}{
+		{"no interval", config.SellRule{Min: 10_000, Max: 50_000}, 50_000},
+		{"an interval", config.SellRule{Min: 10_000, Max: 50_000, Interval: units.GiB}, 25_000},
+		{"rounded up", config.SellRule{Min: 1000, Max: 50_000, Interval: units.GiB/2 + 1}, 12_501},
+		{"above max", config.SellRule{Min: 10_000, Max: 50_000, Interval: 3 * units.GiB}, 50_000},
+		{"below min", config.SellRule{Min: 10_000, Max: 50_000, Interval: units.MiB}, 10_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Largest(&c.rule, perGiB); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
 // TestSamplesAddUp gives samples to many subnets as fast as they are allowed and checks what that adds up to.
 func TestSamplesAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -98,6 +98,7 @@ func newRootCommand() *cobra.Command {
 		newBlockCommand(),
 		newCheckCommand(),
 		newDoctorCommand(),
+		newExplainCommand(),
 		newFirewallCommand(),
 		newLndCommand(),
 		newLedgerCommand(),

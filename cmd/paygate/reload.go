@@ -28,7 +28,7 @@ a restart, and is named.`
 func newReloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reload", Short: "Take over a changed configuration without a restart", Long: reloadHelp,
-		Example: "  paygate reload -c paygate.yaml\n  kill -HUP $(pidof paygate)    # the same, the answer goes to the log",
+		Example: "  paygate reload -c paygate.yaml    # SIGHUP does the same; the answer goes to the log",
 	}
 	at := placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

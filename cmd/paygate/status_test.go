@@ -89,7 +89,12 @@ func serveStatus(t *testing.T, dir string, st admin.Status) { serve(t, dir, fixe
 
 func serve(t *testing.T, dir string, source fixedSource) {
 	t.Helper()
-	srv, err := admin.New(admin.Config{Socket: filepath.Join(dir, admin.SocketName)}, source, nil)
+	serveControl(t, dir, source, nil)
+}
+
+func serveControl(t *testing.T, dir string, source fixedSource, control admin.Control) {
+	t.Helper()
+	srv, err := admin.New(admin.Config{Socket: filepath.Join(dir, admin.SocketName)}, source, control)
 	if err != nil {
 		t.Fatal(err)
 	}
