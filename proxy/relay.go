@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -135,9 +136,9 @@ func (f *flow) readSome(fd uintptr) bool {
 		case n > 0:
 			f.got = n
 			return true
-		case err == syscall.EINTR:
+		case errors.Is(err, syscall.EINTR):
 			continue
-		case err == syscall.EAGAIN:
+		case errors.Is(err, syscall.EAGAIN):
 			if f.err = f.park(); f.err != nil {
 				return true
 			}

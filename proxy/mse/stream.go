@@ -11,7 +11,7 @@ const (
 	// leastWindow is how many bytes a stream ciphers at a time at first, and how large each of its two buffers is then.
 	leastWindow = 4 << 10
 	// mostWindow is what a window grows to while traffic is heavy, if the budget allows.
-	mostWindow = 32 << 10
+	mostWindow = 64 << 10
 )
 
 // Budget bounds what all streams that share it hold for heavy traffic. Safe for concurrent use.
@@ -72,7 +72,7 @@ func (s *Stream) ReadFD(fd int, b []byte) (int, error) {
 	if n == s.in.size {
 		s.grow(&s.in)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, err
@@ -88,8 +88,8 @@ func (s *Stream) Read(b []byte) (n int, err error) {
 	err = raw.Read(func(fd uintptr) bool {
 		for {
 			n, failed = s.ReadFD(int(fd), b)
-			if failed != syscall.EINTR {
-				return failed != syscall.EAGAIN
+			if !errors.Is(failed, syscall.EINTR) {
+				return !errors.Is(failed, syscall.EAGAIN)
 			}
 		}
 	})

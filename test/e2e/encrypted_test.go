@@ -24,6 +24,11 @@ func encrypted() []proof {
 		proves: "A qBittorrent that requires encryption buys from a Transmission that requires it: byte-exact, paid, and encrypted " +
 			"on all three connections.",
 		run: func(t *testing.T) { testEncrypted(t, clients.Transmission, clients.QBittorrent) },
+	}, {
+		name: "clients that require encryption and are called",
+		proves: "A Transmission that requires encryption buys from such a qBittorrent, where paygate calls both: byte-exact, paid, " +
+			"and encrypted on all three connections.",
+		run: func(t *testing.T) { testEncrypted(t, clients.QBittorrent, clients.Transmission) },
 	}}
 }
 
