@@ -51,6 +51,7 @@ type Client struct {
 	Peers   string `json:"peers"`
 	SOCKS5  string `json:"socks5"`
 
+	HTTP     string `json:"http,omitempty"`
 	Redirect string `json:"redirect,omitempty"`
 	TProxy   string `json:"tproxy,omitempty"`
 

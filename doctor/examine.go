@@ -57,6 +57,9 @@ func examineClient(ctx context.Context, c *config.Config, d Deps, tell func(Find
 	if c.Listen.SOCKS5 != "" {
 		tell(socksPort(ctx, c.Listen.SOCKS5, running))
 	}
+	if c.Listen.HTTP != "" {
+		tell(httpPort(ctx, c.Listen.HTTP, running))
+	}
 	examineFirewall(ctx, c, d, tell)
 	if c.Client.Address != "" {
 		tell(reach(ctx, c))

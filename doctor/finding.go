@@ -29,6 +29,7 @@ const (
 	CheckOutbound      = "outbound"
 	CheckPeers         = "public port"
 	CheckSOCKS5        = "socks5 port"
+	CheckHTTP          = "http port"
 	CheckRedirect      = "redirect port"
 	CheckTProxy        = "tproxy port"
 	CheckCapability    = "capability"

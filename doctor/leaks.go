@@ -78,6 +78,9 @@ func announced(c *config.Config, s client.Settings, view client.View) Finding {
 			"announces pass through paygate, which tells port %d, but not those to https trackers (%d torrents), which hear %d", want, secureTrackers(view), told)
 	case through:
 		return pass(CheckAnnounce, "announces pass through paygate, which tells port %d", want)
+	case c.Client.DialTrackers && told != want:
+		return skip(CheckAnnounce, "announces tell port %d if they pass through %s (http_proxy in the client's environment), else %d: the client does not say",
+			want, c.Listen.HTTP, told)
 	case s.RandomPort && s.AnnouncePort == 0:
 		return fail(CheckAnnounce, fixPort(s), "the client takes another port at each start, and announces that instead of %d", want)
 	case told != want:
@@ -88,7 +91,12 @@ func announced(c *config.Config, s client.Settings, view client.View) Finding {
 
 // throughPaygate reports whether the client speaks with trackers through paygate.
 func throughPaygate(c *config.Config, s client.Settings) bool {
-	return s.Proxy.Kind != "" && sameListener(s.Proxy.Address, c.Listen.SOCKS5)
+	return s.Proxy.Kind != "" && isOurs(c, s.Proxy.Address)
+}
+
+// isOurs reports whether an address is that of one of paygate's proxies.
+func isOurs(c *config.Config, proxy string) bool {
+	return sameListener(proxy, c.Listen.SOCKS5) || sameListener(proxy, c.Listen.HTTP)
 }
 
 // sameListener reports whether an address that a client connects to is one on which paygate listens.
@@ -133,7 +141,7 @@ func outgoing(c *config.Config, s client.Settings) Finding {
 	switch {
 	case c.Listen.Redirect != "" || c.Listen.TProxy != "":
 		return pass(CheckOutgoing, "the firewall brings the client's connections to paygate, if it is set up: paygate firewall")
-	case s.Proxy.Kind != "" && s.Proxy.Peers && sameListener(s.Proxy.Address, c.Listen.SOCKS5):
+	case s.Proxy.Kind != "" && s.Proxy.Peers && isOurs(c, s.Proxy.Address):
 		return pass(CheckOutgoing, "the client makes its connections to peers through paygate")
 	case s.Proxy.Kind != "" && s.Proxy.Peers:
 		return fail(CheckOutgoing, outgoingRemedy(s, c.Listen.SOCKS5), "the client makes its connections to peers through another proxy, %s", s.Proxy.Address)

@@ -29,7 +29,7 @@ func LeftOut(c *config.Config) bool {
 	case !l.Any() && len(c.Client.Dial) == 0:
 		return true
 	}
-	return c.Client.Address == "" && (l.Peers != "" || l.TProxy != "" || len(c.Client.Dial) > 0)
+	return c.Client.Address == "" && (l.Peers != "" || l.TProxy != "" || len(c.Client.Dial) > 0 || c.Client.DialTrackers)
 }
 
 // Locate works out where to stand from what the configuration of one client says and, where it says nothing, from the

@@ -10,7 +10,7 @@ import (
 
 // Running is what the paygate that runs on the data directory says of itself, for one client.
 type Running struct {
-	Peers, SOCKS5, Redirect, TProxy string // the addresses that it listens on; empty: none
+	Peers, SOCKS5, HTTP, Redirect, TProxy string // the addresses that it listens on; empty: none
 }
 
 // port sees whether an address can be listened on, or is by our own running paygate.
@@ -58,6 +58,14 @@ func socksPort(ctx context.Context, address string, running *Running) Finding {
 		held = running.SOCKS5
 	}
 	return port(ctx, CheckSOCKS5, address, running, held)
+}
+
+func httpPort(ctx context.Context, address string, running *Running) Finding {
+	held := ""
+	if running != nil {
+		held = running.HTTP
+	}
+	return port(ctx, CheckHTTP, address, running, held)
 }
 
 // sameAddress reports whether a listener's address is the one in the configuration, which may leave the host open.

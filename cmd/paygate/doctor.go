@@ -140,7 +140,7 @@ func running(ctx context.Context, c *config.Config) map[string]*doctor.Running {
 	}
 	all := map[string]*doctor.Running{}
 	for _, one := range st.Clients {
-		all[one.Name] = &doctor.Running{Peers: one.Peers, SOCKS5: one.SOCKS5, Redirect: one.Redirect, TProxy: one.TProxy}
+		all[one.Name] = &doctor.Running{Peers: one.Peers, SOCKS5: one.SOCKS5, HTTP: one.HTTP, Redirect: one.Redirect, TProxy: one.TProxy}
 	}
 	return all
 }

@@ -182,6 +182,7 @@ func (f *front) status() admin.Client {
 	if at := f.stand.Load(); at != nil {
 		st.Address = at.cfg.Client.Address
 		st.Peers, st.SOCKS5 = listening(at.proxy.PeersAddr()), listening(at.proxy.SOCKS5Addr())
+		st.HTTP = listening(at.proxy.HTTPAddr())
 		st.Redirect, st.TProxy = listening(at.proxy.RedirectAddr()), listening(at.proxy.TProxyAddr())
 	}
 	if f.catalog != nil {
