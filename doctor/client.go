@@ -117,7 +117,7 @@ func judgeClient(address string, ih units.InfoHash, known bool, reply []byte, er
 	case len(reply) > 0 && !wire.LooksLikeBitTorrent(reply[:min(len(reply), magicLen)]):
 		return fail(CheckClient, remedy+", not its web interface", "what listens on %s does not speak BitTorrent", address)
 	case known:
-		return warn(CheckClient, "add the torrent to the client, and let it allow connections without encryption",
+		return warn(CheckClient, "add the torrent to the client; if the client requires encryption, this check cannot see it, and nothing is wrong",
 			"%s takes connections, but does not answer for %s", address, ih)
 	}
 	return pass(CheckClient, "%s takes connections", address)

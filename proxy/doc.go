@@ -9,5 +9,6 @@
 // unless Config.DialTrackers is set: then the peers in them are dialled here, and the client is told of none.
 //
 // It never decides about money and never keeps any: it asks a Desk (see seam.go), and knows nothing of Lightning,
-// SQL or prices. It does not speak uTP or encrypted BitTorrent.
+// SQL or prices. It takes encryption (MSE, package mse) off on one side and puts it on again on
+// the other. It does not speak uTP.
 package proxy
