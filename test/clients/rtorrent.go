@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -48,11 +50,11 @@ func (r *rTorrent) command(spec Spec) (*exec.Cmd, error) {
 	if spec.Tracker != "" {
 		settings = append(settings, "network.http.proxy_address.set=http://"+spec.Tracker)
 	}
-	args := []string{"-n"}
-	for _, s := range settings {
-		args = append(args, "-o", s)
+	file := filepath.Join(spec.Dir, "rtorrent.rc")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(strings.Join(settings, "\n"), ".set=", ".set = ")+"\n"), 0o644); err != nil {
+		return nil, err
 	}
-	return exec.Command(path, args...), nil
+	return exec.Command(path, "-n", "-o", "import="+file), nil
 }
 
 // rtEncryption are rtorrent's words; by default it takes what comes.

@@ -122,9 +122,6 @@ func (c cell) hindered() string {
 	if why := c.client.Missing(); why != "" {
 		return why
 	}
-	if why := c.unbuilt(); why != "" {
-		return why
-	}
 	why := rootless()
 	switch {
 	case why == "":
@@ -133,14 +130,6 @@ func (c cell) hindered() string {
 		return "firewall rules need root: " + why
 	case c.ipv6:
 		return "there is only one IPv6 loopback address: " + why
-	}
-	return ""
-}
-
-// unbuilt names what paygate cannot do yet.
-func (c cell) unbuilt() string {
-	if c.way == trackers {
-		return "paygate does not dial for clients yet"
 	}
 	return ""
 }
