@@ -105,7 +105,7 @@ func (v *visitor) next(within time.Duration) (*http.Request, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bracketed(head))))
 	if err != nil {
 		return nil, nil, &refusalHTTP{http.StatusBadRequest, err}
 	}
@@ -113,6 +113,18 @@ func (v *visitor) next(within time.Duration) (*http.Request, []byte, error) {
 		return nil, nil, &refusalHTTP{http.StatusProxyAuthRequired, errors.New("wrong user or password, or none")}
 	}
 	return req, head, nil
+}
+
+// bracketed puts an IPv6 address after CONNECT into the brackets that rtorrent leaves away; what follows the last colon is
+// the port. Any other head is returned as it is.
+func bracketed(head []byte) []byte {
+	rest, found := bytes.CutPrefix(head, []byte("CONNECT "))
+	to, rest, spaced := bytes.Cut(rest, []byte(" "))
+	colon := bytes.LastIndexByte(to, ':')
+	if !found || !spaced || colon < 0 || to[0] == '[' || bytes.Count(to, []byte(":")) < 3 {
+		return head
+	}
+	return fmt.Appendf(nil, "CONNECT [%s]%s %s", to[:colon], to[colon:], rest)
 }
 
 // knows checks Basic credentials (RFC 7617), if any are wanted: those of the SOCKS5 listener.

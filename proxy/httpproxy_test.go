@@ -280,6 +280,29 @@ func TestHTTPKeepAlive10(t *testing.T) {
 	client.expectEnd()
 }
 
+// TestConnectWithoutBrackets reads what rtorrent writes for peers with IPv6 addresses.
+func TestConnectWithoutBrackets(t *testing.T) {
+	for head, want := range map[string]string{
+		"CONNECT fd97::1:24995 HTTP/1.0\r\n\r\n":            "CONNECT [fd97::1]:24995 HTTP/1.0\r\n\r\n",
+		"CONNECT 2001:db8:0:0:0:0:0:1:1 HTTP/1.0\r\n\r\n":   "CONNECT [2001:db8:0:0:0:0:0:1]:1 HTTP/1.0\r\n\r\n",
+		"CONNECT ::1:6881 HTTP/1.0\r\nX: a:b:c:d e\r\n\r\n": "CONNECT [::1]:6881 HTTP/1.0\r\nX: a:b:c:d e\r\n\r\n",
+		"CONNECT [fd97::1]:24995 HTTP/1.1\r\n\r\n":          "",
+		"CONNECT 192.0.2.7:6881 HTTP/1.0\r\n\r\n":           "",
+		"CONNECT tracker.example:80 HTTP/1.0\r\n\r\n":       "",
+		"GET http://fd97::1:80/ HTTP/1.0\r\n\r\n":           "",
+		"CONNECT  HTTP/1.0\r\n\r\n":                         "",
+		"CONNECT":                                           "",
+		"":                                                  "",
+	} {
+		if want == "" {
+			want = head
+		}
+		if got := string(bracketed([]byte(head))); got != want {
+			t.Errorf("%q became %q, want %q", head, got, want)
+		}
+	}
+}
+
 func TestHTTPConnectPeerSession(t *testing.T) {
 	for name, version := range map[string]string{"rtorrent": "HTTP/1.0", "others": "HTTP/1.1"} {
 		t.Run(name, func(t *testing.T) {
