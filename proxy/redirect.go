@@ -65,6 +65,25 @@ func (p *Proxy) listenRedirected() (err error) {
 	}
 	if (p.redir != nil || p.tproxy != nil) && may(markDial) == nil {
 		p.mark = markDial
+		return p.markListeners()
+	}
+	return nil
+}
+
+// markListeners marks what paygate answers to those who connect to it, so that it may even run as the client's user.
+// Accepted connections inherit the mark.
+func (p *Proxy) markListeners() error {
+	for _, l := range append([]*net.TCPListener{p.peers, p.redir, p.tproxy}, p.also...) {
+		if l == nil {
+			continue
+		}
+		raw, err := l.SyscallConn()
+		if err == nil {
+			err = p.mark("tcp", "", raw)
+		}
+		if err != nil {
+			return fmt.Errorf("mark the connections of %s: %w", l.Addr(), err)
+		}
 	}
 	return nil
 }

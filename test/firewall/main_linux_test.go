@@ -48,6 +48,9 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// program makes a command that runs paygate.
+var program = func(args ...string) *exec.Cmd { return exec.Command(paygate, args...) }
+
 // client is the user id of the fake client.
 const client = 4242
 
@@ -77,12 +80,18 @@ func newSite(t *testing.T, at *netns.Namespace, config string) *site {
 // newSiteAs runs paygate as a user.
 func newSiteAs(t *testing.T, at *netns.Namespace, uid uint32, config string) *site {
 	t.Helper()
+	return newSiteWith(t, at, uid, uid, config)
+}
+
+// newSiteWith gives paygate's files to one user and starts the program as another, which may then change that.
+func newSiteWith(t *testing.T, at *netns.Namespace, uid, runAs uint32, config string) *site {
+	t.Helper()
 	dir := t.TempDir()
 	s := &site{t: t, at: at, config: writeConfig(t, dir, config), log: filepath.Join(dir, "log")}
 	if uid != 0 {
 		giveTo(t, at, uid, dir)
 	}
-	s.run = at.StartAs(uid, exec.Command(paygate, "run", "-c", s.config), s.log)
+	s.run = at.StartAs(runAs, program("run", "-c", s.config), s.log)
 	err := process.Poll(t.Context(), 20*time.Millisecond, func() error {
 		if s.run.Exited() {
 			return process.Final(fmt.Errorf("paygate has ended"))

@@ -19,6 +19,6 @@
 // detection), and forwarding is off. All of it goes away with the test, processes first. Namespaces are named
 // pg<pid>-<n>-<name>, so that tests run side by side and `ip netns exec` shows what goes on in a hanging one.
 //
-// Programs that test/clients starts can live in a namespace too: call clients.Launch inside Namespace.Do, and give
-// whoever speaks with the client's API the namespace's HTTP client.
+// Programs that test/clients starts can live in a namespace too: name it in clients.Spec. What Do calls must start
+// programs from its own thread (process.StartHere), or they live elsewhere.
 package netns

@@ -142,7 +142,7 @@ func (n *Namespace) Start(cmd *exec.Cmd, log string) *process.Process {
 	n.t.Helper()
 	var p *process.Process
 	err := n.Do(func() (err error) {
-		p, err = process.Start(cmd, log)
+		p, err = process.StartHere(cmd, log)
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package netns_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -52,6 +53,10 @@ func TestStartAsAnotherUserAndKill(t *testing.T) {
 	p := n.StartAs(4242, exec.Command("sh", "-c", "id -u; cat /proc/sys/net/ipv4/ip_forward; ip -br link; exec sleep 100"), log)
 	if p.Exited() {
 		t.Error("it has ended")
+	}
+	here, there := n.Run("readlink", "/proc/self/ns/net"), n.Run("readlink", fmt.Sprintf("/proc/%d/ns/net", p.PID()))
+	if here != there {
+		t.Errorf("it lives in %s, not in %s", there, here)
 	}
 	err := process.Poll(t.Context(), 10*time.Millisecond, func() error { return has(log, "4242\n0\nlo ") })
 	if err != nil {

@@ -33,7 +33,7 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		p, err := start(cmd, log)
+		p, err := StartHere(cmd, log)
 		result <- started{p, err}
 		if err == nil {
 			<-p.done
@@ -43,7 +43,9 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	return r.p, r.err
 }
 
-func start(cmd *exec.Cmd, log string) (*Process, error) {
+// StartHere is Start from the calling thread, whose namespaces the program shares. The caller keeps that thread for as
+// long as the program is to live.
+func StartHere(cmd *exec.Cmd, log string) (*Process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open output file: %w", err)
