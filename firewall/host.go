@@ -36,7 +36,7 @@ func (h Host) Apply(ctx context.Context, p *Plan) error {
 		return err
 	}
 	if _, err := h.Run(ctx, p.transaction(), "nft", "-f", "-"); err != nil {
-		return fmt.Errorf("load the rules: %w", err)
+		return fmt.Errorf("load the rules: %w", err) // hardly: they were taken a moment ago
 	}
 	listing, err := h.listing(ctx, p.Table)
 	if err != nil {
@@ -62,6 +62,7 @@ func (h Host) Remove(ctx context.Context, p *Plan) (bool, error) {
 	if err := os.Remove(h.file(p.Table)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return true, fmt.Errorf("forget what was applied: %w", err)
 	}
+	os.Remove(h.Dir) // unless rules of other clients are written down there
 	return found || routed, nil
 }
 
@@ -110,7 +111,8 @@ func (h Host) route(ctx context.Context, p *Plan) error {
 	for _, r := range p.Routes {
 		for _, args := range [][]string{p.routeArgs(r), p.ruleArgs(r)} {
 			if _, err := h.Run(ctx, "", "ip", args...); err != nil {
-				return fmt.Errorf("add a route: %w", err)
+				_, undone := h.unroute(ctx, p)
+				return errors.Join(fmt.Errorf("add a route: %w", err), undone)
 			}
 		}
 	}

@@ -30,6 +30,7 @@ func homes(t *testing.T) (inside, gateway, world *netns.Namespace) {
 		n.Run("ip", "route", "add", "default", "via", n.four)
 		n.Run("ip", "-6", "route", "add", "default", "via", n.six)
 	}
+	forget(t, gateway)
 	return inside, gateway, world
 }
 

@@ -140,6 +140,13 @@ func (s *site) logged() string {
 	return string(b)
 }
 
+// forget takes away what was written down of rules that go with their namespace.
+func forget(t *testing.T, n *netns.Namespace) {
+	t.Cleanup(func() {
+		n.Run("sh", "-c", "rm -rf /run/paygate/firewall/$(readlink /proc/self/ns/net | tr -dc 0-9)")
+	})
+}
+
 // firewall runs `paygate firewall` with the site's configuration.
 func (s *site) firewall(args ...string) string {
 	s.t.Helper()

@@ -21,6 +21,7 @@ func sameHost(t *testing.T) (machine, world *netns.Namespace) {
 	world.Run("ip", "address", "add", "2001:db8:1::7/128", "dev", "lo", "nodad")
 	machine.Run("ip", "route", "add", "default", "via", "192.0.2.9")
 	machine.Run("ip", "-6", "route", "add", "default", "via", "2001:db8::9")
+	forget(t, machine)
 	return machine, world
 }
 
