@@ -97,6 +97,10 @@ matrix-smoke: clients trixie-if-possible ## A few cells of it that stand for all
 trixie-if-possible:
 	@test/install/trixie.sh >/dev/null || [ $$? -eq 3 ]
 
+.PHONY: auction
+auction: ## Three real buyers that bid 1:2:4 for one upload; part of e2e too
+	@$(MAKE) e2e E2E=auction
+
 .PHONY: lnd
 lnd: ## Build lnd and btcd for tests, once, outside the repository
 	@test/lightning/build.sh

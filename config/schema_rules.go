@@ -41,11 +41,11 @@ func sellRuleSchema(r *SellRule) []option {
 			{key: "percent", set: percent(&r.Credit.Percent, 1, 10)},
 			{key: "cap", def: "1000 sat", set: amount(&r.Credit.Cap)},
 		}},
-		{key: "max_peers", later: true, set: integer(&r.MaxPeers, 1, 100_000)},
-		{key: "upload", later: true, set: rate(&r.Upload)},
-		{key: "free_share", later: true, set: percent(&r.FreeShare, 1, 90)},
-		{key: "auction", later: true, def: "false", set: boolean(&r.Auction)},
-		{key: "floor_share", later: true, def: "10%", set: percent(&r.FloorShare, 0, 90)},
+		{key: "max_peers", set: integer(&r.MaxPeers, 1, 100_000)},
+		{key: "upload", set: rate(&r.Upload)},
+		{key: "free_share", set: percent(&r.FreeShare, 1, 90)},
+		{key: "auction", def: "false", set: boolean(&r.Auction)},
+		{key: "floor_share", def: "10%", set: percent(&r.FloorShare, 0, 90)},
 	}
 }
 
@@ -82,7 +82,7 @@ func buyRuleSchema(r *BuyRule) []option {
 		{key: "torrents", each: torrents(&r.Any, &r.InfoHash)},
 		{key: "match", options: matchSchema(&r.Match)},
 		{key: "max_price", set: price(&r.MaxPrice)},
-		{key: "bid", later: true, set: price(&r.Bid)},
+		{key: "bid", set: price(&r.Bid)},
 		{key: "when", later: true, def: "always", set: buyWhen(&r.When)},
 		{key: "stop_at", set: ratio(&r.StopAt)},
 	}

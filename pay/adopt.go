@@ -51,6 +51,7 @@ func (c *conversation) adopt(ctx context.Context, now time.Time) {
 	}
 	if c.buyer != nil {
 		ceiling, ok := r.pays(f)
+		c.buyer.bid = r.bids(f)
 		c.buyer.adopt(ceiling, ok)
 	}
 }
@@ -105,4 +106,15 @@ func (b *buyer) adopt(ceiling units.Price, buys bool) {
 	if b.terms != nil && b.terms.Price.Compare(b.max) > 0 {
 		b.ask = nil
 	}
+}
+
+// offer is the price at which we ask: our rule's bid, where that is more than the seller asks and no more than we pay at
+// all. It is never a matter of what the wallet holds.
+func (b *buyer) offer() units.Price {
+	floor := b.terms.Price
+	bid := units.Price{Msat: b.bid.Charge(floor.Per), Per: floor.Per}
+	if b.bid.Free() || bid.Compare(floor) <= 0 || bid.Compare(b.max) > 0 || !bid.Valid() {
+		return floor
+	}
+	return bid
 }

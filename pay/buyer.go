@@ -32,6 +32,7 @@ const (
 type buyer struct {
 	c      *conversation
 	max    units.Price // what is paid at most; zero: nothing any more
+	bid    units.Price // what is offered where a seller auctions; zero: its floor
 	agreed units.Price // the most that was ever agreed to on this connection
 
 	seller     units.PeerKey // zero until its hello was checked
@@ -67,8 +68,10 @@ type buyer struct {
 // openAsk is a buy that has no invoice yet.
 type openAsk struct {
 	amt     units.Msat
-	price   units.Price
-	purpose string // bytes or debt
+	price   units.Price // at which we ask, and
+	floor   units.Price // the seller's own, at which it may answer
+	bid     units.Msat  // as it was said; 0: none
+	purpose string      // bytes or debt
 	at      time.Time
 	tries   int
 }
@@ -367,7 +370,7 @@ func (b *buyer) patience(now time.Time) {
 	}
 	b.ask.tries++
 	b.ask.at = now
-	b.c.say(wire.Buy{Amt: b.ask.amt, For: b.ask.purpose, Left: -1})
+	b.c.say(wire.Buy{Amt: b.ask.amt, For: b.ask.purpose, Left: -1, Bid: b.ask.bid})
 }
 
 // decide buys when credit runs low, and introduces us once there is a reason to.
@@ -437,9 +440,14 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 		b.held(now, why)
 		return
 	}
-	amt = b.terms.Price.Charge(b.terms.Price.Buys(amt)) // an amount that buys whole bytes
+	price := want.Price
+	amt = price.Charge(price.Buys(amt)) // an amount that buys whole bytes
 	b.why = ""
-	b.order(now, wire.Buy{Amt: amt, For: wire.ForBytes, Left: want.Left})
+	m := wire.Buy{Amt: amt, For: wire.ForBytes, Left: want.Left}
+	if price != b.terms.Price {
+		m.Bid = price.Msat
+	}
+	b.order(now, m)
 }
 
 func (b *buyer) want(room units.Msat) policy.Want {
@@ -454,7 +462,7 @@ func (b *buyer) want(room units.Msat) policy.Want {
 		Rate:        max(b.speed.rate(), startRate),
 		T90:         d.payTimes.t90(defaultT90),
 		Last:        b.last, LastFailed: b.failed,
-		Price: b.terms.Price,
+		Price: b.offer(),
 		Min:   d.rules().buy.Min, Max: d.rules().buy.Max, Room: room,
 		SellerMin: b.terms.Min, SellerMax: b.terms.Max,
 		Left: left,

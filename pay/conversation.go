@@ -98,6 +98,7 @@ func (d *Desk) open(link Link) *conversation {
 	}
 	if ceiling, ok := rules.pays(f); ok {
 		c.buyer = newBuyer(c, ceiling)
+		c.buyer.bid = rules.bids(f)
 	}
 	return c
 }
@@ -355,7 +356,7 @@ func (c *conversation) say(m wire.Message) {
 
 // retire drops to a blind copy when neither side has any business left.
 func (c *conversation) retire(now time.Time) {
-	sells := c.seller != nil && !c.seller.free
+	sells := c.seller != nil && (!c.seller.free || c.seller.lane != nil && c.paced.Load())
 	buys := c.buyer != nil && !c.legacy(now)
 	if sells || buys || c.released {
 		return

@@ -58,7 +58,11 @@ func (b *buyer) payDebt(ctx context.Context, now time.Time, f facts) {
 
 // order sends a buy and remembers it.
 func (b *buyer) order(now time.Time, m wire.Buy) {
-	b.ask = &openAsk{amt: m.Amt, price: b.terms.Price, purpose: m.For, at: now, tries: 1}
+	price := b.terms.Price
+	if m.Bid > 0 {
+		price.Msat = m.Bid
+	}
+	b.ask = &openAsk{amt: m.Amt, price: price, floor: b.terms.Price, bid: m.Bid, purpose: m.For, at: now, tries: 1}
 	b.c.say(m)
 }
 

@@ -57,6 +57,7 @@ type Desk struct {
 	crowd    *crowd
 	quota    *quota
 	barters  *barters
+	road     *road
 	book     *book
 	payTimes slowEnd
 	jobs     chan job
@@ -87,7 +88,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	}
 	d := &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log, known: known{deps.Torrents, deps.Country},
-		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(),
+		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(), road: newRoad(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}
@@ -148,6 +149,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { d.watchNode(ctx) })
+	wg.Go(func() { d.pace(ctx) })
 	if d.earns(ctx) {
 		wg.Go(func() { d.followSettlements(ctx) })
 		wg.Go(func() { d.sweepInvoices(ctx) })

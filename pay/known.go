@@ -65,6 +65,14 @@ func (r *rules) pays(f policy.Facts) (units.Price, bool) {
 	return buy.Max, buy.Pay && min(r.caps.Torrent, r.caps.Day, r.caps.Total) > 0
 }
 
+// bids tells what is offered on a connection to a seller that auctions; the zero price is its floor.
+func (r *rules) bids(f policy.Facts) units.Price {
+	if buy := r.buying.Decide(f); buy.Rule != nil {
+		return buy.Rule.Bid
+	}
+	return units.Price{}
+}
+
 // priced is the rule that was decided on, at the price that holds here; the zero rule if there is none.
 func priced(sale policy.Decision) config.SellRule {
 	if sale.Rule == nil {

@@ -5,6 +5,7 @@ import "sync/atomic"
 // meter is the hot half of a conversation: what the relay loops touch once per block. It holds bytes, not money;
 // the conversation turns leases of money into bytes beforehand. All fields are atomic; nothing blocks or allocates.
 type meter struct {
+	pacer
 	open     atomic.Bool  // true: nothing is metered, every request passes
 	avail    atomic.Int64 // bytes that may still be reserved; negative after blocks that came without a reservation
 	served   atomic.Int64 // payload bytes that went to the remote
@@ -26,14 +27,21 @@ func (m *meter) nudge() {
 	}
 }
 
-// Request reserves n bytes, or reports that there is no credit for them.
+// Request reserves n bytes, or reports that there is no credit for them, or that they would come too soon.
 func (m *meter) Request(n int) bool {
+	paced := m.paced.Load()
+	if paced && !m.draw(int64(n)) {
+		return false
+	}
 	if m.open.Load() {
 		return true
 	}
 	for {
 		a := m.avail.Load()
 		if a < int64(n) {
+			if paced {
+				m.tokens.Add(int64(n))
+			}
 			return false
 		}
 		if m.avail.CompareAndSwap(a, a-int64(n)) {
@@ -47,6 +55,9 @@ func (m *meter) Request(n int) bool {
 
 // Release gives n reserved bytes back.
 func (m *meter) Release(n int) {
+	if m.paced.Load() {
+		m.tokens.Add(int64(n))
+	}
 	if !m.open.Load() {
 		m.avail.Add(int64(n))
 	}

@@ -20,7 +20,7 @@ func (s *seller) move(ctx context.Context, now time.Time, f facts, grown bool) {
 
 func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 	switch {
-	case funded && f.remoteInterested && (s.stock.left(sold, bartered, throttled, indulged) > 0 || s.takeSlot(now)):
+	case funded && f.remoteInterested && s.enters() && (s.stock.left(sold, bartered, throttled, indulged) > 0 || s.takeSlot(now)):
 		s.mode = opened
 		s.heldSince = time.Time{}
 		s.c.box.fed()
@@ -56,6 +56,12 @@ func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown boo
 		if s.told.Gate != wire.GateOpen { // a payment is told by itself
 			s.tell(wire.GateOpen)
 		}
+	case s.lane != nil && s.c.avail.Load() >= block: // it waits for its turn
+		s.heldSince = time.Time{}
+		if !s.c.thirsty.Load() {
+			s.c.box.fed()
+			s.c.link.Resume()
+		}
 	case s.heldSince.IsZero():
 		s.heldSince = now
 	case now.Sub(s.heldSince) >= s.grace(now):
@@ -82,6 +88,9 @@ func (s *seller) shut(ctx context.Context, now time.Time) {
 	s.heldSince = time.Time{}
 	s.c.box.fed()
 	s.c.link.Shut()
+	if s.lane != nil {
+		s.lane.exit(s.c)
+	}
 	s.giveSlot(now.Add(slotRest))
 	s.stock.settle(ctx)
 	s.tell(wire.GateShut)

@@ -39,6 +39,9 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	if err != nil {
 		b.ask = nil
 		b.notUntil = now.Add(maxFailPause)
+		if errors.Is(err, ledger.ErrSeenHash) { // the seller has not heard yet that we have paid it
+			b.notUntil = now.Add(paidHint)
+		}
 		if errors.Is(err, errAtStake) || now.Sub(b.repriced) < repricing {
 			b.notUntil = now.Add(failPause)
 		}
@@ -99,10 +102,12 @@ func (b *buyer) agree(now time.Time, ask openAsk, m wire.Invoice) (ledger.Intent
 		network: d.cfg.Network, amt: ask.amt, price: ask.price, purpose: ask.purpose,
 	}
 	if err := g.check(m, r, now); err != nil {
-		return ledger.Intent{}, err
+		if g.price = ask.floor; g.check(m, r, now) != nil { // who does not auction asks its own price
+			return ledger.Intent{}, err
+		}
 	}
 	return ledger.Intent{
-		Hash: r.Hash, Seller: b.seller, Node: b.node, InfoHash: b.c.link.InfoHash(), Price: ask.price, Buys: m.Buys,
+		Hash: r.Hash, Seller: b.seller, Node: b.node, InfoHash: b.c.link.InfoHash(), Price: g.price, Buys: m.Buys,
 		Msat: r.Msat, For: m.For, Request: m.Request, Expires: r.Expires, Category: b.c.category(),
 	}, nil
 }

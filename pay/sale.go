@@ -84,7 +84,10 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 		}
 		return
 	}
-	if s.invoice != nil && (s.invoice.For != s.ask.For || s.invoice.Price != s.rule.Price || s.invoice.Msat != s.rule.Price.Charge(s.rule.Price.Buys(s.ask.Amt))) {
+	s.paid(ctx) // a quick buyer asks again before we are told that it has paid
+	price := s.asked(now, s.ask.Bid)
+	buys := price.Buys(s.ask.Amt)
+	if s.invoice != nil && (s.invoice.For != s.ask.For || s.invoice.Price != price || s.invoice.Msat != price.Charge(buys)) {
 		s.abandon(ctx)
 	}
 	if s.invoice != nil && now.Before(s.invoice.Expires.Add(-2*time.Minute)) {
@@ -95,15 +98,15 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 		s.decline(wire.NoStrangerLimit, quotaTTL)
 		return
 	}
-	buys := s.rule.Price.Buys(s.ask.Amt)
 	inv := ledger.Invoice{
-		Buyer: s.stock.buyer, InfoHash: s.c.link.InfoHash(), Price: s.rule.Price,
-		Buys: buys, Msat: s.rule.Price.Charge(buys), For: s.ask.For,
+		Buyer: s.stock.buyer, InfoHash: s.c.link.InfoHash(), Price: price,
+		Buys: buys, Msat: price.Charge(buys), For: s.ask.For,
 	}
 	s.issuing = true
+	floor := s.rule.Price
 	s.c.do(ctx, func(ctx context.Context) func() {
 		err := s.issue(ctx, &inv)
-		return func() { s.issued(ctx, inv, err) }
+		return func() { s.issued(ctx, inv, floor, err) }
 	})
 }
 
@@ -143,9 +146,9 @@ func (s *seller) issue(ctx context.Context, inv *ledger.Invoice) error {
 	return err
 }
 
-func (s *seller) issued(ctx context.Context, inv ledger.Invoice, err error) {
+func (s *seller) issued(ctx context.Context, inv ledger.Invoice, floor units.Price, err error) {
 	s.issuing = false
-	if err == nil && (s.ask == nil || inv.Price != s.rule.Price) { // the price has changed meanwhile
+	if err == nil && (s.ask == nil || floor != s.rule.Price) { // the price has changed meanwhile
 		s.invoice = &inv
 		s.abandon(ctx)
 		return

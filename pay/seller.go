@@ -60,7 +60,10 @@ type seller struct {
 	lastSettle time.Time
 	lastTick   time.Time
 	trickled   bool
-	servedOnce bool       // the client has unchoked the peer before
+	servedOnce bool        // the client has unchoked the peer before
+	lane       *lane       // what it shares with the other peers of its rule; nil: nothing
+	bid        units.Price // in an auction, the latest that counts
+	bidAt      time.Time
 	offered    units.Msat // the credit line that the buyer was told of
 	crowded    bool       // among the peers without credit
 	told       wire.State // the last one
@@ -73,6 +76,7 @@ func newSeller(c *conversation, rule config.SellRule) *seller {
 }
 
 func (s *seller) step(ctx context.Context, now time.Time, f facts, dirty bool) {
+	s.settleIn()
 	if !s.decide(ctx, now, f) {
 		return
 	}
@@ -134,7 +138,9 @@ func (s *seller) giveFreely() {
 func (s *seller) serveLegacy(ctx context.Context, now time.Time) bool {
 	switch s.rule.Legacy {
 	case "serve":
-		s.giveFreely()
+		if s.enters() {
+			s.giveFreely()
+		}
 		return false
 	case "throttle":
 		s.trickle(now)
@@ -283,6 +289,9 @@ func (s *seller) end(ctx context.Context) {
 	s.stock.settle(ctx)
 	s.stock.keepBarter(s.rule.When)
 	s.giveSlot(time.Time{})
+	if s.lane != nil {
+		s.c.desk.road.leave(s.c, s.lane)
+	}
 	s.c.desk.crowd.leave(s.c)
 	s.c.desk.leases.detach(s.c, s.stock.buyer, s.c.link.InfoHash())
 }
