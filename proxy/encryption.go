@@ -186,7 +186,10 @@ func (p *Proxy) hear(ctx context.Context, c *side, client bool, addr netip.Addr)
 	if other != EncryptionOff && p.letUnseen(addr, any) {
 		return hail{unseen: first}, c.conn.SetReadDeadline(time.Time{})
 	}
-	if !any {
+	switch {
+	case classify(first) == plain: // HTTP or TLS, which would only wait for an answer
+		return hail{}, errEncrypted
+	case !any:
 		return hail{}, errUnseen
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)

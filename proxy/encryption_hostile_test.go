@@ -24,6 +24,7 @@ func TestHostileEncryption(t *testing.T) {
 		want string
 	}{
 		"garbage":       {func(e *end) { _, _ = e.Write(garbage) }, "not a BitTorrent handshake"},
+		"the web":       {func(e *end) { _, _ = e.Write([]byte("GET / HTTP/1.1\r\n")) }, "not a BitTorrent handshake"},
 		"half a key":    {func(e *end) { _, _ = e.Write(garbage[:50]); e.CloseWrite() }, ""},
 		"a key":         {func(e *end) { _, _ = e.Write(garbage[:96]) }, ""},
 		"the full pad":  {func(e *end) { _, _ = e.Write(garbage[:96+512]) }, ""},

@@ -24,23 +24,24 @@ func TestThousandAttackers(t *testing.T) {
 		say  []byte
 		gone bool // the proxy ends the connection
 	}{
-		"slow handshake":          {shake[:10], false},
-		"no peer id":              {shake[:48], false},
-		"garbage":                 {bytes.Repeat([]byte{0xa5}, 500), true},
-		"almost a handshake":      {append(bytes.Clone(shake[:19]), "X and much more"...), true},
-		"4 GiB prefix":            {shaken(head(1<<32-1, 7, 1, 2, 3)), true},
-		"4 GiB piece":             {shaken(head(1<<32-1, 7), make([]byte, 8)), true},
-		"2 GiB unknown message":   {shaken(head(1<<31, 99)), true},
-		"truncated piece":         {shaken(piece(0, 0, 100000)[:5000]), false},
-		"truncated bitfield":      {shaken(head(1<<20, 5), make([]byte, 100)), false},
-		"half a long hello":       {shaken(ext(0, "d1:v60000:")[:6], make([]byte, 0)), false},
-		"bencode bomb":            {shaken(ext(0, strings.Repeat("d1:a", 12000))), false},
-		"list bomb":               {shaken(ext(0, strings.Repeat("l", 60000))), false},
-		"unfinished long hello":   {shaken(head(60000, 20, 0), make([]byte, 58000)), false},
-		"requests while choked":   {shaken(bytes.Repeat(request(1, 2, 16384), 500)), false},
-		"interest and none":       {shaken(bytes.Repeat(append(msg(2), msg(3)...), 500)), false},
-		"keepalives":              {shaken(make([]byte, 4000)), false},
-		"extended before a hello": {shaken(ext(200, "x"), ext(201, "y")), false},
+		"slow handshake":           {shake[:10], false},
+		"no peer id":               {shake[:48], false},
+		"garbage":                  {bytes.Repeat([]byte{0xa5}, 500), true},
+		"half of an encrypted one": {bytes.Repeat([]byte{0xa5, 0x5a, 7}, 60), true},
+		"almost a handshake":       {append(bytes.Clone(shake[:19]), "X and much more"...), true},
+		"4 GiB prefix":             {shaken(head(1<<32-1, 7, 1, 2, 3)), true},
+		"4 GiB piece":              {shaken(head(1<<32-1, 7), make([]byte, 8)), true},
+		"2 GiB unknown message":    {shaken(head(1<<31, 99)), true},
+		"truncated piece":          {shaken(piece(0, 0, 100000)[:5000]), false},
+		"truncated bitfield":       {shaken(head(1<<20, 5), make([]byte, 100)), false},
+		"half a long hello":        {shaken(ext(0, "d1:v60000:")[:6], make([]byte, 0)), false},
+		"bencode bomb":             {shaken(ext(0, strings.Repeat("d1:a", 12000))), false},
+		"list bomb":                {shaken(ext(0, strings.Repeat("l", 60000))), false},
+		"unfinished long hello":    {shaken(head(60000, 20, 0), make([]byte, 58000)), false},
+		"requests while choked":    {shaken(bytes.Repeat(request(1, 2, 16384), 500)), false},
+		"interest and none":        {shaken(bytes.Repeat(append(msg(2), msg(3)...), 500)), false},
+		"keepalives":               {shaken(make([]byte, 4000)), false},
+		"extended before a hello":  {shaken(ext(200, "x"), ext(201, "y")), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			desk := newDesk(Gated, 1<<40)
@@ -50,6 +51,7 @@ func TestThousandAttackers(t *testing.T) {
 				c.HandshakeTimeout = time.Minute
 				c.DrainTimeout = time.Millisecond
 			})
+			r.proxy.known.add(testHash)
 			held := &crowd{rig: r}
 			t.Cleanup(held.leave)
 			before := rss(t)
