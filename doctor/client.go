@@ -132,7 +132,7 @@ func padded(reply []byte) []byte {
 
 // bypass looks for other addresses of this machine on which the client takes peers, who then do not pass paygate. What
 // shakes hands there, or is known to listen everywhere, is the client; anything else may be another program.
-func bypass(ctx context.Context, c *config.Config, s client.Settings, own []netip.Addr) Finding {
+func bypass(ctx context.Context, c *config.Config, s client.Settings, own []netip.Addr, running *Running) Finding {
 	target, err := net.ResolveTCPAddr("tcp", c.Client.Address)
 	if err != nil {
 		return skip(CheckBypass, "the client's address cannot be resolved: %v", err)
@@ -141,7 +141,7 @@ func bypass(ctx context.Context, c *config.Config, s client.Settings, own []neti
 	looked := 0
 	for _, a := range addresses(target.AddrPort().Addr().Unmap(), own)[1:] {
 		at := netip.AddrPortFrom(a, uint16(target.Port))
-		if paygates(c, at) {
+		if running != nil && paygates(c, at) || a == netip.IPv6Loopback() { // where nobody else gets
 			continue
 		}
 		looked++

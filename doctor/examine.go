@@ -68,7 +68,7 @@ func examineClient(ctx context.Context, c *config.Config, d Deps, tell func(Find
 		tell(f)
 	}
 	if c.Client.Address != "" && sells(c) {
-		outside(ctx, c, s, d.Machine, tell)
+		outside(ctx, c, s, d, tell)
 	}
 }
 
@@ -89,13 +89,14 @@ func completed(c *config.Config, s client.Settings, m Machine, tell func(Finding
 }
 
 // outside looks at the client as strangers would.
-func outside(ctx context.Context, c *config.Config, s client.Settings, m Machine, tell func(Finding)) {
-	own, err := m.Addresses()
+func outside(ctx context.Context, c *config.Config, s client.Settings, d Deps, tell func(Finding)) {
+	running := d.Running[c.Client.Name]
+	own, err := d.Machine.Addresses()
 	if err != nil {
 		tell(skip(CheckBypass, "this machine's addresses cannot be told: %v", err))
 		return
 	}
-	tell(bypass(ctx, c, s, own))
-	tell(utp(ctx, c, s, own))
+	tell(bypass(ctx, c, s, own, running))
+	tell(utp(ctx, c, s, own, running))
 	tell(ownPeers(c, s))
 }

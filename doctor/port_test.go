@@ -199,16 +199,16 @@ func TestBypass(t *testing.T) {
 	at := func(host string) string { return fmt.Sprintf("%s:%d", host, port) }
 	own := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("fe80::1"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.2")}
 	c := &config.Config{Client: config.Client{Address: at("127.0.0.1")}}
-	is(t, "open", bypass(t.Context(), c, client.Settings{}, own), Warn, "something takes connections on "+at("127.0.0.2")+" too: if it is the client, peers can walk around paygate")
-	is(t, "closed", bypass(t.Context(), c, client.Settings{}, own[:3]), Pass, "the client is not reached at this machine's other addresses (1)")
+	is(t, "open", bypass(t.Context(), c, client.Settings{}, own, &Running{}), Warn, "something takes connections on "+at("127.0.0.2")+" too: if it is the client, peers can walk around paygate")
+	is(t, "closed", bypass(t.Context(), c, client.Settings{}, own[:3], &Running{}), Pass, "the client is not reached at this machine's other addresses (1)")
 	for _, peers := range []string{at("127.0.0.2"), at("0.0.0.0"), fmt.Sprintf(":%d", port)} {
 		c.Listen.Peers = peers
-		if f := bypass(t.Context(), c, client.Settings{}, own); f.Verdict != Pass {
+		if f := bypass(t.Context(), c, client.Settings{}, own, &Running{}); f.Verdict != Pass {
 			t.Errorf("paygate's own listener on %s: %+v", peers, f)
 		}
 	}
 	c.Client.Address = "no.such.host.invalid:1"
-	if f := bypass(t.Context(), c, client.Settings{}, own); f.Verdict != Skip {
+	if f := bypass(t.Context(), c, client.Settings{}, own, &Running{}); f.Verdict != Skip {
 		t.Errorf("%+v", f)
 	}
 }

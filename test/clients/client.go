@@ -109,9 +109,15 @@ type Spec struct {
 	Upload     units.Bytes // limits in bytes per second; 0: none
 	Download   units.Bytes
 	Program    string // executable; empty: the one on the search path. Anacrolix needs it
+	UTP        bool   // leave uTP on
+	Announce   uint16 // port to tell trackers instead of that of Listen; qBittorrent 5 alone can
+	Password   string // for the client's interface, user APIUser; empty: none is needed
 	Namespace  string // network namespace to run in, a path as `ip netns` makes them; empty: the caller's
 	User       uint32 // user and group id to run as, if the caller is root; 0: the caller's
 }
+
+// APIUser is the user whose password Spec.Password is.
+const APIUser = "admin"
 
 // Client is a running BitTorrent client. Its methods may be called from several goroutines, except for Kill, Restart
 // and Close.
@@ -183,9 +189,9 @@ func newDriver(kind Kind, spec Spec) (d driver, api string, err error) {
 	caller := &http.Client{Timeout: callTimeout, Transport: &http.Transport{DialContext: dialer(spec.Namespace)}}
 	switch kind {
 	case QBittorrent, QBittorrent5:
-		return &qBittorrent{kind: kind, api: address, http: caller}, address, nil
+		return &qBittorrent{kind: kind, api: address, http: caller, password: spec.Password}, address, nil
 	case Transmission, Transmission4:
-		return &transmission{kind: kind, api: address, http: caller}, address, nil
+		return &transmission{kind: kind, api: address, http: caller, password: spec.Password}, address, nil
 	case RTorrent:
 		return &rTorrent{socket: filepath.Join(spec.Dir, "rpc")}, "", nil
 	case Aria2:

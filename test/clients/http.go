@@ -21,6 +21,9 @@ func do(ctx context.Context, client *http.Client, verb, url, contentType string,
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	if c, _ := ctx.Value(cookieKey{}).(string); c != "" {
+		req.Header.Set("Cookie", c)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
@@ -34,4 +37,11 @@ func do(ctx context.Context, client *http.Client, verb, url, contentType string,
 		return nil, fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(answer)))
 	}
 	return answer, nil
+}
+
+// cookieKey is under which a context carries the cookie to send.
+type cookieKey struct{}
+
+func withCookie(ctx context.Context, cookie string) context.Context {
+	return context.WithValue(ctx, cookieKey{}, cookie)
 }

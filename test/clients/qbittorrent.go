@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/pbkdf2"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +28,9 @@ type qBittorrent struct {
 	kind Kind
 	api  string
 	http *http.Client
+
+	password string
+	session  string // cookie
 }
 
 func (q *qBittorrent) command(spec Spec) (*exec.Cmd, error) {
@@ -64,6 +70,14 @@ func (q *qBittorrent) settings(spec Spec) (string, error) {
 	if spec.Everywhere {
 		address = ""
 	}
+	protocol := "TCP"
+	if spec.UTP {
+		protocol = "Both"
+	}
+	secret, err := qbPassword(q.password)
+	if err != nil {
+		return "", err
+	}
 	return fmt.Sprintf(`[LegalNotice]
 Accepted=true
 
@@ -73,7 +87,8 @@ Session\InterfaceAddress=%s
 Session\DHTEnabled=false
 Session\LSDEnabled=false
 Session\PeXEnabled=%t
-Session\BTProtocol=TCP
+Session\BTProtocol=%s
+Session\AnnouncePort=%d
 Session\Encryption=%d
 Session\MultiConnectionsPerIp=false
 Session\MaxConnections=-1
@@ -98,12 +113,12 @@ Connection\ResolvePeerCountries=false
 WebUI\Enabled=true
 WebUI\Address=%s
 WebUI\Port=%s
-WebUI\LocalHostAuth=false
-WebUI\HostHeaderValidation=false
+WebUI\LocalHostAuth=%t
+%sWebUI\HostHeaderValidation=false
 WebUI\CSRFProtection=false
 WebUI\UseUPnP=false
-`, spec.Listen.Port(), address, spec.PEX, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
-		spec.SOCKS5 != "", proxy, host, port), nil
+`, spec.Listen.Port(), address, spec.PEX, protocol, spec.Announce, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
+		spec.SOCKS5 != "", proxy, host, port, q.password != "", secret), nil
 }
 
 // qbEncryption are qBittorrent's numbers: allow, which prefers, require and disable.
@@ -130,7 +145,48 @@ Proxy\HostnameLookupEnabled=false
 `, address.Addr(), address.Port()>>8, address.Port()&0xff), nil
 }
 
+// qbPassword writes the password as qBittorrent keeps it: salt and PBKDF2-HMAC-SHA512 of 100,000 rounds.
+func qbPassword(password string) (string, error) {
+	if password == "" {
+		return "", nil
+	}
+	salt := []byte("paygate's tests!")
+	key, err := pbkdf2.Key(sha512.New, password, salt, 100_000, 64)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("WebUI\\Username=%s\nWebUI\\Password_PBKDF2=\"@ByteArray(%s:%s)\"\n", APIUser,
+		base64.StdEncoding.EncodeToString(salt), base64.StdEncoding.EncodeToString(key)), nil
+}
+
+// logIn begins a session.
+func (q *qBittorrent) logIn(ctx context.Context) error {
+	form := url.Values{"username": {APIUser}, "password": {q.password}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+q.api+"/api/v2/auth/login", strings.NewReader(form))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := q.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for _, c := range resp.Cookies() {
+		q.session = c.Name + "=" + c.Value
+	}
+	if q.session == "" {
+		return fmt.Errorf("log in: %s", resp.Status)
+	}
+	return nil
+}
+
 func (q *qBittorrent) ready(ctx context.Context) error {
+	if q.password != "" {
+		if err := q.logIn(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := q.call(ctx, "app/version", "", nil)
 	return err
 }
@@ -212,5 +268,5 @@ func (q *qBittorrent) call(ctx context.Context, method, contentType string, body
 	if body != nil {
 		verb = http.MethodPost
 	}
-	return do(ctx, q.http, verb, "http://"+q.api+"/api/v2/"+method, contentType, body)
+	return do(withCookie(ctx, q.session), q.http, verb, "http://"+q.api+"/api/v2/"+method, contentType, body)
 }

@@ -24,6 +24,8 @@ type transmission struct {
 	api  string
 	http *http.Client
 
+	password string
+
 	mu      sync.Mutex
 	session string // the RPC's guard against cross-site requests, asked for by status 409
 }
@@ -63,10 +65,10 @@ func (t *transmission) settings(spec Spec) ([]byte, error) {
 	return json.MarshalIndent(map[string]any{
 		"bind-address-ipv4": v4, "bind-address-ipv6": v6,
 		"peer-port": spec.Listen.Port(), "port-forwarding-enabled": false,
-		"utp-enabled": false, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": spec.PEX,
+		"utp-enabled": spec.UTP, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": spec.PEX,
 		"encryption":  trEncryption[spec.Encryption],
 		"rpc-enabled": true, "rpc-bind-address": host, "rpc-port": rpcPort,
-		"rpc-authentication-required": false, "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
+		"rpc-authentication-required": t.password != "", "rpc-username": APIUser, "rpc-password": t.password, "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
 		"download-dir": filepath.Join(spec.Dir, "downloads"), "incomplete-dir-enabled": false,
 		"download-queue-enabled": false, "seed-queue-enabled": false, "queue-stalled-enabled": false,
 		"ratio-limit-enabled": false, "idle-seeding-limit-enabled": false, "preallocation": 0,
@@ -187,6 +189,9 @@ func (t *transmission) post(ctx context.Context, body []byte) (*http.Response, e
 	t.mu.Lock()
 	req.Header.Set("X-Transmission-Session-Id", t.session)
 	t.mu.Unlock()
+	if t.password != "" {
+		req.SetBasicAuth(APIUser, t.password)
+	}
 	return t.http.Do(req)
 }
 
