@@ -202,6 +202,9 @@ func (v *visitor) relay(ctx context.Context, req *http.Request, head []byte) (ag
 	if announces {
 		v.head = out
 	}
+	if announces && v.p.swarms != nil {
+		v.head = onlyGzip(v.head)
+	}
 	if _, err := v.r.Discard(len(head)); err != nil {
 		return false, err
 	}

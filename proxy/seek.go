@@ -33,7 +33,8 @@ func (p *Proxy) hearTracker(asked announce.Request, resp *http.Response) error {
 		return nil
 	}
 	plain := body
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+	encoding := resp.Header.Get("Content-Encoding")
+	if strings.EqualFold(encoding, "gzip") {
 		if plain, err = announce.Unzip(body, maxAnswer); err != nil {
 			plain = nil
 		}
@@ -42,6 +43,9 @@ func (p *Proxy) hearTracker(asked announce.Request, resp *http.Response) error {
 	if err == nil {
 		body = emptied
 		resp.Header.Del("Content-Encoding")
+	} else if !asked.Stopped && p.quiet.Allow() {
+		p.log.Info("a tracker's answer passes unread; the peers in it are not dialled",
+			zap.Stringer("info_hash", asked.InfoHash), zap.String("encoding", encoding), zap.Error(err))
 	}
 	if p.swarms.heard(asked, answer, time.Now()) {
 		p.log.Info("the peers of a torrent are dialled for the client", zap.Stringer("info_hash", asked.InfoHash), zap.Int("peers", len(answer.Peers)))
@@ -49,6 +53,34 @@ func (p *Proxy) hearTracker(asked announce.Request, resp *http.Response) error {
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength, resp.TransferEncoding = int64(len(body)), nil
 	return nil
+}
+
+// onlyGzip takes out of the Accept-Encoding of a request's head, in place, what an answer that paygate is to read must not come in: all
+// but gzip and no encoding.
+func onlyGzip(head []byte) []byte {
+	const name = "accept-encoding:"
+	out := head[:0]
+	for line := range bytes.Lines(head) {
+		if len(line) < len(name) || !strings.EqualFold(string(line[:len(name)]), name) {
+			out = append(out, line...)
+			continue
+		}
+		value := bytes.TrimRight(line[len(name):], "\r\n")
+		end := line[len(name)+len(value):]
+		var kept [][]byte
+		for token := range bytes.SplitSeq(value, []byte(",")) {
+			coding, _, _ := bytes.Cut(token, []byte(";"))
+			if c := strings.ToLower(string(bytes.TrimSpace(coding))); c == "gzip" || c == "identity" {
+				kept = append(kept, token)
+			}
+		}
+		if kept == nil {
+			continue // then the server may choose, and chooses none
+		}
+		value, end = bytes.Clone(bytes.Join(kept, []byte(","))), bytes.Clone(end)
+		out = append(append(append(out, line[:len(name)]...), value...), end...)
+	}
+	return out
 }
 
 // restOf reads from one and closes another.

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"bufio"
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -210,9 +213,13 @@ func (r *rig) track(more, answer, header string) string {
 	server := newRawServer(r.t)
 	client := r.web()
 	query := "info_hash=" + fmt.Sprintf("%%%02x", testHash[:1]) + string(escaped(testHash[1:])) + "&peer_id=bbbbbbbbbbbbbbbbbbbb&port=51413" + more
-	client.send([]byte("GET " + server.url() + "/a?" + query + " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"))
+	client.send([]byte("GET " + server.url() + "/a?" + query + " HTTP/1.1\r\nHost: t\r\nAccept-Encoding: br, gzip\r\nConnection: close\r\n\r\n"))
 	tracker := server.accept()
-	want := "GET /a?" + public(query) + " HTTP/1.1\r\n"
+	codings := " br, gzip"
+	if r.proxy.cfg.DialTrackers {
+		codings = " gzip"
+	}
+	want := "GET /a?" + public(query) + " HTTP/1.1\r\nHost: t\r\nAccept-Encoding:" + codings + "\r\n"
 	tracker.expect([]byte(want))
 	tracker.send([]byte("HTTP/1.1 200 OK\r\n" + header + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(answer)) + answer))
 	var all strings.Builder
@@ -322,4 +329,57 @@ func TestIsSelf(t *testing.T) {
 			t.Errorf("listening on one address, %s: %v", in, got)
 		}
 	}
+}
+
+func TestOnlyGzip(t *testing.T) {
+	for in, want := range map[string]string{
+		"Accept-Encoding: deflate, gzip, br, zstd\r\n":    "Accept-Encoding: gzip\r\n",
+		"accept-encoding:gzip;q=1.0, deflate, identity\n": "accept-encoding:gzip;q=1.0, identity\n",
+		"Accept-Encoding: br\r\n":                         "",
+		"Accept-Encoding: *\r\n":                          "",
+		"X-Accept-Encoding: br\r\n":                       "X-Accept-Encoding: br\r\n",
+		"Accept-Encoding: GZIP\r\n":                       "Accept-Encoding: GZIP\r\n",
+	} {
+		head := func(s string) string { return "GET / HTTP/1.1\r\nHost: h\r\n" + s + "Accept: */*\r\n\r\n" }
+		if got := onlyGzip([]byte(head(in))); string(got) != head(want) {
+			t.Errorf("%q became %q", in, got)
+		}
+	}
+}
+
+// FuzzOriginHead holds what an origin sees against what net/http reads before and after.
+func FuzzOriginHead(f *testing.F) {
+	for _, s := range []string{
+		"GET http://h/p?q HTTP/1.1\r\nHost: h\r\nConnection: close, x\r\nX: 1\r\n 2\r\nAccept-Encoding: br, gzip\r\n\r\n", "GET http://h HTTP/1.0\n\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		n := headLen(in)
+		before, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(in[:n])))
+		if err != nil || before.URL.Host == "" || before.URL.Scheme != "http" {
+			return
+		}
+		out := originHead(nil, in[:n], before.Header)
+		if headLen(out) != len(out) {
+			t.Fatalf("%q has its end elsewhere", out)
+		}
+		after, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(out)))
+		if err != nil {
+			t.Fatalf("%v: %q of %q", err, out, in)
+		}
+		drop := hops(before.Header)
+		for name, values := range before.Header {
+			if got := after.Header[name]; !drop[strings.ToLower(strings.TrimSpace(name))] && fmt.Sprint(got) != fmt.Sprint(values) {
+				t.Fatalf("%s: %q became %q", name, values, got)
+			}
+		}
+		if len(after.Header) > len(before.Header) || after.ContentLength != before.ContentLength || after.Method != before.Method {
+			t.Fatalf("%q of %q", out, in)
+		}
+		if p := before.URL.EscapedPath(); after.URL.RawQuery != before.URL.RawQuery || p != "" && after.URL.EscapedPath() != p {
+			t.Fatalf("%q of %q", out, in)
+		}
+		onlyGzip(bytes.Clone(out))
+	})
 }
