@@ -67,7 +67,19 @@ func (m *match) play(ctx context.Context) (*scenario.Bill, error) {
 	if err := m.download(ctx, seller, buyer, dialler); err != nil {
 		return nil, err
 	}
-	return m.settle(ctx, seller, buyer)
+	bill, err := m.settle(ctx, seller, buyer)
+	return bill, errors.Join(err, m.announced(tested))
+}
+
+// announced returns an error if the tracker was told another port than the one on which the swarm reaches paygate.
+func (m *match) announced(tested *seat) error {
+	if m.cell.way == socks5 {
+		return nil // nobody is let in
+	}
+	if told := m.tracker.Port(string(tested.role)); told != tested.public.Port() {
+		return fmt.Errorf("the tracker was told port %d, want paygate's %d", told, tested.public.Port())
+	}
+	return nil
 }
 
 // plans are the party under test and the other one, whose way is the opposite.
