@@ -83,7 +83,7 @@ func buyRuleSchema(r *BuyRule) []option {
 		{key: "match", options: matchSchema(&r.Match)},
 		{key: "max_price", set: price(&r.MaxPrice)},
 		{key: "bid", set: price(&r.Bid)},
-		{key: "when", later: true, def: "always", set: buyWhen(&r.When)},
+		{key: "when", def: "always", set: buyWhen(&r.When)},
 		{key: "stop_at", set: ratio(&r.StopAt)},
 	}
 }

@@ -51,7 +51,7 @@ func (c *conversation) adopt(ctx context.Context, now time.Time) {
 	}
 	if c.buyer != nil {
 		ceiling, ok := r.pays(f)
-		c.buyer.bid = r.bids(f)
+		c.buyer.plan(r.manner(f))
 		c.buyer.adopt(ceiling, ok)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"paygate/config"
 	"paygate/fault"
 	"paygate/ledger"
 	"paygate/policy"
@@ -33,6 +34,7 @@ type buyer struct {
 	c      *conversation
 	max    units.Price // what is paid at most; zero: nothing any more
 	bid    units.Price // what is offered where a seller auctions; zero: its floor
+	when   config.BuyWhen
 	agreed units.Price // the most that was ever agreed to on this connection
 
 	seller     units.PeerKey // zero until its hello was checked
@@ -380,6 +382,10 @@ func (b *buyer) decide(ctx context.Context, now time.Time, f facts) {
 		return
 	}
 	if !f.clientInterested {
+		return
+	}
+	if !b.timely(now) {
+		b.explain(whyNotYet)
 		return
 	}
 	if !b.introduced {

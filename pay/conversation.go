@@ -59,14 +59,15 @@ type Valve interface {
 // conversation is one session's talk about money. The relay loops touch meter and box; the rest belongs to Run.
 type conversation struct {
 	*meter
-	desk   *Desk
-	link   Link
-	log    *zap.Logger
-	advert wire.Advert
-	dict   []byte
-	box    mailbox
-	dirty  atomic.Bool            // an account has changed
-	gone   atomic.Pointer[string] // why this session has to end
+	desk     *Desk
+	link     Link
+	log      *zap.Logger
+	advert   wire.Advert
+	dict     []byte
+	box      mailbox
+	dirty    atomic.Bool            // an account has changed
+	generous atomic.Bool            // the peer has all of the torrent, and gives us of it for nothing
+	gone     atomic.Pointer[string] // why this session has to end
 
 	intro    introduction
 	spoken   bool      // the remote speaks our dialect, and we both know it
@@ -98,7 +99,7 @@ func (d *Desk) open(link Link) *conversation {
 	}
 	if ceiling, ok := rules.pays(f); ok {
 		c.buyer = newBuyer(c, ceiling)
-		c.buyer.bid = rules.bids(f)
+		c.buyer.plan(rules.manner(f))
 	}
 	return c
 }
@@ -182,6 +183,9 @@ func (c *conversation) pause() time.Duration {
 func (c *conversation) finish(ctx context.Context) {
 	c.desk.unregister(c)
 	c.work.Wait()
+	if c.buyer != nil {
+		c.desk.flows.leaves(c.link.InfoHash(), c.received.Load())
+	}
 	last := context.WithoutCancel(ctx)
 	if c.seller != nil {
 		c.seller.end(last)
@@ -224,6 +228,8 @@ func (c *conversation) step(ctx context.Context, now time.Time) {
 	}
 	dirty := c.dirty.Swap(false)
 	if c.buyer != nil {
+		_, complete := c.link.Wanted()
+		c.generous.Store(complete && f.remoteUnchokes && c.buyer.terms == nil)
 		c.buyer.step(ctx, now, f, dirty)
 	}
 	if c.seller != nil {
@@ -357,7 +363,7 @@ func (c *conversation) say(m wire.Message) {
 // retire drops to a blind copy when neither side has any business left.
 func (c *conversation) retire(now time.Time) {
 	sells := c.seller != nil && (!c.seller.free || c.seller.lane != nil && c.paced.Load())
-	buys := c.buyer != nil && !c.legacy(now)
+	buys := c.buyer != nil && (!c.legacy(now) || c.buyer.waits())
 	if sells || buys || c.released {
 		return
 	}

@@ -58,6 +58,7 @@ type Desk struct {
 	quota    *quota
 	barters  *barters
 	road     *road
+	flows    *flows
 	book     *book
 	payTimes slowEnd
 	jobs     chan job
@@ -88,7 +89,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 	}
 	d := &Desk{
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log, known: known{deps.Torrents, deps.Country},
-		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(), road: newRoad(),
+		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(), road: newRoad(), flows: newFlows(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
 		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}
@@ -150,6 +151,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { d.watchNode(ctx) })
 	wg.Go(func() { d.pace(ctx) })
+	wg.Go(func() { d.gauge(ctx) })
 	if d.earns(ctx) {
 		wg.Go(func() { d.followSettlements(ctx) })
 		wg.Go(func() { d.sweepInvoices(ctx) })

@@ -65,12 +65,13 @@ func (r *rules) pays(f policy.Facts) (units.Price, bool) {
 	return buy.Max, buy.Pay && min(r.caps.Torrent, r.caps.Day, r.caps.Total) > 0
 }
 
-// bids tells what is offered on a connection to a seller that auctions; the zero price is its floor.
-func (r *rules) bids(f policy.Facts) units.Price {
+// manner tells what is offered on a connection to a seller that auctions, the zero price being its floor, and when
+// anything is paid at all.
+func (r *rules) manner(f policy.Facts) (units.Price, config.BuyWhen) {
 	if buy := r.buying.Decide(f); buy.Rule != nil {
-		return buy.Rule.Bid
+		return buy.Rule.Bid, buy.Rule.When
 	}
-	return units.Price{}
+	return units.Price{}, config.BuyWhen{}
 }
 
 // priced is the rule that was decided on, at the price that holds here; the zero rule if there is none.
