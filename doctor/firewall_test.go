@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"paygate/client"
 	"paygate/config"
 )
 
@@ -61,6 +62,20 @@ func TestFirewallIsAskedAboutOnlyWhereItMatters(t *testing.T) {
 		examineFirewall(t.Context(), cfg, d, func(f Finding) { checks = append(checks, f.Check) })
 		if got := strings.Join(checks, ","); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestTransportBehindTheFirewall: uTP that cannot get out is no leak.
+func TestTransportBehindTheFirewall(t *testing.T) {
+	s := client.Settings{Kind: "qBittorrent", TCP: true, UTP: true}
+	for name, listen := range map[string]config.Listen{"redirect": {Redirect: ":1"}, "tproxy": {TProxy: ":1"}, "neither": {Peers: ":1"}} {
+		want := Pass
+		if name == "neither" {
+			want = Fail
+		}
+		if f := transport(&config.Config{Listen: listen}, s); f.Verdict != want {
+			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func Settings(c *config.Config, s client.Settings, view client.View) []Finding {
 	if !sells(c) {
 		return found
 	}
-	return append(found, transport(s), outgoing(c, s), slots(s), crowd(c, s), gossip(c, s), lan(s))
+	return append(found, transport(c, s), outgoing(c, s), slots(s), crowd(c, s), gossip(c, s), lan(s))
 }
 
 // publicPortOf is the port that the swarm has to learn; 0 if it is not known before paygate listens.
@@ -125,10 +125,12 @@ func secureTrackers(view client.View) (n int) {
 	return n
 }
 
-func transport(s client.Settings) Finding {
+func transport(c *config.Config, s client.Settings) Finding {
 	switch {
 	case !s.TCP:
 		return fail(CheckTransport, utpOff(s), "the client takes no TCP, which is all that paygate passes on")
+	case s.UTP && (c.Listen.Redirect != "" || c.Listen.TProxy != ""):
+		return pass(CheckTransport, "uTP is on in the client, and the firewall lets none of it out, if it is set up: paygate firewall")
 	case s.UTP:
 		return fail(CheckTransport, utpOff(s), "uTP is on in the client: over it peers walk around paygate")
 	}

@@ -58,8 +58,13 @@ func (o Options) guardRules() []string {
 		"ip daddr 127.0.0.0/8 accept",
 		"ip6 daddr ::1 accept",
 		"meta l4proto tcp ct status dnat ct direction original accept",
-		"meta l4proto tcp ct direction reply fib daddr type local accept",
 	}
+	if o.Client.Addr().IsLoopback() { // nobody on this machine walks around paygate either
+		rules = append(rules,
+			fmt.Sprintf("ip saddr != 127.0.0.0/8 tcp sport %d ct direction reply reject with tcp reset", o.Client.Port()),
+			fmt.Sprintf("ip6 saddr != ::1 tcp sport %d ct direction reply reject with tcp reset", o.Client.Port()))
+	}
+	rules = append(rules, "meta l4proto tcp ct direction reply fib daddr type local accept")
 	if o.FromPeer {
 		rules = append(rules,
 			"meta l4proto tcp ct direction reply ip saddr 127.0.0.0/8 accept",

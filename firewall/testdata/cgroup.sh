@@ -47,6 +47,8 @@ table inet paygate-films {
 		ip daddr 127.0.0.0/8 accept
 		ip6 daddr ::1 accept
 		meta l4proto tcp ct status dnat ct direction original accept
+		ip saddr != 127.0.0.0/8 tcp sport 51413 ct direction reply reject with tcp reset
+		ip6 saddr != ::1 tcp sport 51413 ct direction reply reject with tcp reset
 		meta l4proto tcp ct direction reply fib daddr type local accept
 		tcp sport != { 32768-65535 } ct direction reply accept
 		meta l4proto tcp reject with tcp reset

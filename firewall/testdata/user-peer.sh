@@ -47,6 +47,8 @@ table inet paygate {
 		ip daddr 127.0.0.0/8 accept
 		ip6 daddr ::1 accept
 		meta l4proto tcp ct status dnat ct direction original accept
+		ip saddr != 127.0.0.0/8 tcp sport 6881 ct direction reply reject with tcp reset
+		ip6 saddr != ::1 tcp sport 6881 ct direction reply reject with tcp reset
 		meta l4proto tcp ct direction reply fib daddr type local accept
 		meta l4proto tcp ct direction reply ip saddr 127.0.0.0/8 accept
 		meta l4proto tcp ct direction reply ip6 saddr ::1 accept

@@ -254,6 +254,10 @@ func TestUserWayAround(t *testing.T) {
 			conn.Close()
 			t.Errorf("the client is reached at %s, around paygate", address)
 		}
+		if conn, err := dialAs(machine, 0, soon, address); err == nil {
+			conn.Close()
+			t.Errorf("the client is reached at %s, around paygate, on its own machine", address)
+		}
 	}
 }
 
