@@ -37,7 +37,11 @@ func (a *aria2) command(spec Spec) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exec.Command(path, "--no-conf", "--enable-rpc", "--rpc-listen-port="+port, "--rpc-listen-all=false",
+	proxy := spec.Tracker
+	if proxy != "" {
+		proxy = "http://" + proxy
+	}
+	return exec.Command(path, "--no-conf", "--all-proxy="+proxy, "--enable-rpc", "--rpc-listen-port="+port, "--rpc-listen-all=false",
 		"--listen-port="+strconv.Itoa(int(spec.Listen.Port())), "--interface="+spec.Listen.Addr().String(),
 		"--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
 		"--disable-ipv6=true", "--check-integrity=true", "--seed-ratio=0", "--file-allocation=none",

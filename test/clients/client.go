@@ -105,6 +105,7 @@ type Spec struct {
 	Tracker    string         // proxy for its announces alone, host:port: SOCKS5 for qBittorrent and Anacrolix, else HTTP
 	IPv6       bool           // take peers of that family, too, if Listen is not of it; most clients always do
 	Encryption Encryption
+	DHT        bool        // take part in the DHT; qBittorrent alone
 	PEX        bool        // tell peers about other peers (BEP 11), and listen to what they tell
 	Upload     units.Bytes // limits in bytes per second; 0: none
 	Download   units.Bytes

@@ -84,7 +84,7 @@ Accepted=true
 [BitTorrent]
 Session\Port=%d
 Session\InterfaceAddress=%s
-Session\DHTEnabled=false
+Session\DHTEnabled=%t
 Session\LSDEnabled=false
 Session\PeXEnabled=%t
 Session\BTProtocol=%s
@@ -117,7 +117,7 @@ WebUI\LocalHostAuth=%t
 %sWebUI\HostHeaderValidation=false
 WebUI\CSRFProtection=false
 WebUI\UseUPnP=false
-`, spec.Listen.Port(), address, spec.PEX, protocol, spec.Announce, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
+`, spec.Listen.Port(), address, spec.DHT, spec.PEX, protocol, spec.Announce, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
 		spec.SOCKS5 != "", proxy, host, port, q.password != "", secret), nil
 }
 

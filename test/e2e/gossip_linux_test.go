@@ -35,7 +35,7 @@ func gossip() []proof {
 			run: func(t *testing.T) { testGossip(t, kind) },
 		})
 	}
-	return all
+	return append(all, announcements()...)
 }
 
 const publicPort = 6881

@@ -3,7 +3,7 @@
 # firewalls, with apt, as root or with a sudo that asks for no password. Where that cannot be done it says what is missing and succeeds all the same: what needs the
 # client is then skipped, or done with an anacrolix/torrent client.
 #
-#   clients.sh [PACKAGE...]      default: qbittorrent-nox transmission-daemon aria2 nftables iproute2
+#   clients.sh [PACKAGE...]      default: qbittorrent-nox transmission-daemon aria2 nftables iproute2 opentracker
 set -u
 
 declare -A program=([qbittorrent-nox]=qbittorrent-nox [transmission-daemon]=transmission-daemon [aria2]=aria2c
@@ -31,9 +31,16 @@ stop_services() {
 		fi
 		;;
 	esac
+	case " ${wanted[*]} " in
+	*" opentracker "*)
+		if command -v systemctl >/dev/null; then
+			"${root[@]}" systemctl disable --now opentracker >/dev/null 2>&1
+		fi
+		;;
+	esac
 }
 
-[ $# -gt 0 ] || set -- qbittorrent-nox transmission-daemon aria2 nftables iproute2
+[ $# -gt 0 ] || set -- qbittorrent-nox transmission-daemon aria2 nftables iproute2 opentracker
 mapfile -t wanted < <(missing "$@")
 [ ${#wanted[@]} -gt 0 ] || exit 0
 
