@@ -60,6 +60,8 @@ type Client struct {
 	State      string `json:"state,omitempty"`
 	Remedy     string `json:"remedy,omitempty"`
 	InfoHashes int    `json:"info_hashes"` // known ones
+
+	Past units.Bytes `json:"past_paygate_bytes,omitempty"` // uploaded by the client without passing paygate
 }
 
 // Totals are the sums over the whole ledger. CreditOwed was paid to us and is not served yet; CreditHeld was paid by

@@ -132,5 +132,6 @@ func (p *Proxy) serve(ctx context.Context, s *Session, start func() error, settl
 	s.run(ctx, start, p.cfg.HandshakeTimeout, settled)
 	p.mu.Lock()
 	delete(p.sessions, s.id)
+	p.sent += units.Bytes(s.toRemote.sent.Load())
 	p.mu.Unlock()
 }

@@ -13,6 +13,7 @@ import (
 	"paygate/config"
 	"paygate/doctor"
 	"paygate/proxy"
+	"paygate/units"
 )
 
 // front is one client, with the proxy in front of it and what is known of its torrents.
@@ -23,6 +24,7 @@ type front struct {
 	folder  *client.Folder  // nil: no directory of torrents
 	catalog *client.Catalog // nil: nothing tells the client's torrents
 	stand   atomic.Pointer[stand]
+	ahead   atomic.Int64 // bytes that the client has uploaded past paygate, as far as that can be told
 	open    func(*stand) (*proxy.Proxy, error)
 }
 
@@ -157,6 +159,9 @@ func (f *front) run(ctx context.Context) error {
 		at = found
 	}
 	f.tell(at)
+	if f.watcher != nil {
+		wg.Go(func() { f.compare(ctx, at) })
+	}
 	return f.named(at.proxy.Run(ctx))
 }
 
@@ -194,6 +199,7 @@ func (f *front) status() admin.Client {
 	if s, ok := f.watcher.Settings(); ok {
 		st.Kind, st.Version = string(s.Kind), s.Version
 	}
+	st.Past = units.Bytes(f.ahead.Load())
 	st.State = "answers"
 	if p := f.watcher.Problem(); p != nil {
 		st.State, st.Remedy = string(p.Trouble), p.Remedy

@@ -117,15 +117,20 @@ func printSessions(w io.Writer, st admin.Status, last *admin.Status) {
 
 // printClients lists the clients if there is anything to tell apart or to tell of them.
 func printClients(w io.Writer, list []admin.Client) {
-	if len(list) == 0 || len(list) == 1 && list[0].Name == "" {
+	if len(list) == 0 || len(list) == 1 && list[0].Name == "" && list[0].State == "" {
 		return
 	}
 	fmt.Fprintln(w)
-	g := newGrid("client", "listens at", "peers come in at", "dials through")
+	g := newGrid("client", "is", ">torrents", "listens at", "peers come in at", "dials through")
 	for _, c := range list {
-		g.row(printable(c.Name), orOff(c.Address), orOff(c.Peers), orOff(c.SOCKS5))
+		g.row(printable(c.Name), printable(clientState(c.Kind, c.Version, c.State, c.Past)), c.InfoHashes, orOff(c.Address), orOff(c.Peers), orOff(c.SOCKS5))
 	}
 	g.print(w, "  ")
+	for _, c := range list {
+		if c.Remedy != "" {
+			fmt.Fprintf(w, "  %s: %s\n", printable(c.Name), printable(c.Remedy))
+		}
+	}
 }
 
 func arrow(s admin.Session) string {

@@ -27,8 +27,8 @@ func sampleStatus() admin.Status {
 			PaymentsIn: 8, PaymentsOut: 3, Unknown: 1,
 		},
 		Clients: []admin.Client{
-			{Name: "films", Address: "127.0.0.1:6881", Peers: "192.0.2.1:6881"},
-			{Name: "books", Address: "127.0.0.1:6882", Peers: "192.0.2.1:6882", SOCKS5: "127.0.0.1:1080"},
+			{Name: "films", Address: "127.0.0.1:6881", Peers: "192.0.2.1:6881", Kind: "qBittorrent", Version: "5.1.0", State: "answers", InfoHashes: 7, Past: units.GiB},
+			{Name: "books", Address: "127.0.0.1:6882", Peers: "192.0.2.1:6882", SOCKS5: "127.0.0.1:1080", State: "away", Remedy: "start it"},
 		},
 		Sessions: []admin.Session{
 			{ID: 1, Remote: "192.0.2.7:51413", InfoHash: "0123456789abcdef0123456789abcdef01234567", Treatment: "gated", Gate: "open", Paying: "sell", Age: 61 * time.Second, In: 4096, Out: 3 * units.GiB, Balance: 5025, Client: "films"},
