@@ -29,6 +29,7 @@ type Status struct {
 	Clients   []Client      `json:"clients"`
 	Lightning Lightning     `json:"lightning"`
 	Totals    Totals        `json:"totals"`
+	Observed  *Observed     `json:"observed,omitempty"` // only with observe: true
 	Sessions  []Session     `json:"sessions"`
 	Torrents  []Torrent     `json:"torrents"`
 }
@@ -111,4 +112,13 @@ type Torrent struct {
 	Sessions int         `json:"sessions"`
 	In       units.Bytes `json:"in_bytes"`
 	Out      units.Bytes `json:"out_bytes"`
+}
+
+// Observed is what the rules would have earned and spent since the start, had they been in force: Earned if every peer had
+// paid, and Spent at most.
+type Observed struct {
+	SoldBytes   units.Bytes `json:"sold_bytes"`
+	Earned      units.Msat  `json:"earned_msat"`
+	BoughtBytes units.Bytes `json:"bought_bytes"`
+	Spent       units.Msat  `json:"spent_msat"`
 }

@@ -204,7 +204,7 @@ func (p *parser) checkLightning(c *Config) {
 
 // needsLightning reports a rule that moves money where there is no node.
 func (p *parser) needsLightning(c *Config, path, verb string) {
-	if !c.Lightning.Enabled() && !p.given("lightning.address") && p.sound("lightning") {
+	if !c.Observe && !c.Lightning.Enabled() && !p.given("lightning.address") && p.sound("lightning") {
 		p.wrong(path, verb+" over Lightning, and no node is set", "set lightning.lndconnect, or address, tls_cert and macaroon, or remove the rule")
 	}
 }

@@ -35,7 +35,7 @@ func schema(p *parser, c *Config) []option {
 		{key: "sell", options: sellSchema(&c.Sell)},
 		{key: "buy", options: buySchema(&c.Buy)},
 		{key: "geoip", set: p.path(&c.GeoIP)},
-		{key: "observe", later: true, def: "false", set: boolean(&c.Observe)},
+		{key: "observe", def: "false", set: boolean(&c.Observe)},
 	}
 }
 

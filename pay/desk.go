@@ -25,8 +25,9 @@ type Config struct {
 	InvoiceTTL  time.Duration // how long the Rail lets an invoice live
 	Sell        config.Sell
 	Buy         config.Buy
-	UnpaidSlots int // unpaid peers shown to the client at once; 0 is 8
-	UnpaidPeers int // gated peers without credit, oldest out; 0 is 60
+	Observe     bool // tell what the rules would earn and spend, and charge and pay nothing
+	UnpaidSlots int  // unpaid peers shown to the client at once; 0 is 8
+	UnpaidPeers int  // gated peers without credit, oldest out; 0 is 60
 }
 
 // Deps are what a Desk works with. It owns none of them: the caller closes the ledger and the rail after Run has
@@ -51,21 +52,22 @@ type Desk struct {
 	known  known
 	ruling atomic.Pointer[rules]
 
-	node     node
-	leases   *leases
-	slots    *slots
-	crowd    *crowd
-	quota    *quota
-	barters  *barters
-	road     *road
-	flows    *flows
-	book     *book
-	payTimes slowEnd
-	jobs     chan job
-	live     live
-	paper    paper
-	blocks   blocks
-	spend    sync.Mutex // from the look at what is at stake to the reservation
+	node        node
+	leases      *leases
+	slots       *slots
+	crowd       *crowd
+	quota       *quota
+	barters     *barters
+	road        *road
+	flows       *flows
+	observation observation
+	book        *book
+	payTimes    slowEnd
+	jobs        chan job
+	live        live
+	paper       paper
+	blocks      blocks
+	spend       sync.Mutex // from the look at what is at stake to the reservation
 
 	mu    sync.Mutex
 	talks map[*conversation]struct{}
@@ -104,11 +106,13 @@ func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 	switch {
 	case d.blocks.has(a.InfoHash):
 		return proxy.Denied
-	case d.rail == nil:
+	case d.rail == nil && !d.cfg.Observe:
 		return proxy.Free
 	}
 	f := d.facts(a)
 	switch {
+	case d.cfg.Observe:
+		return d.glimpse(rules, f)
 	case rules.selling.Decide(f).Deny:
 		return proxy.Denied
 	case rules.selling.Concerns(f):
@@ -121,7 +125,7 @@ func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 
 // MayCharge reports whether a hidden torrent could be one that is charged for or blocked. See proxy.Desk.
 func (d *Desk) MayCharge() bool {
-	return d.blocks.any() || d.rail != nil && d.rules().selling.MayCharge()
+	return d.blocks.any() || d.rail != nil && !d.cfg.Observe && d.rules().selling.MayCharge()
 }
 
 // MayTalk reports whether anything could be sold or bought. See proxy.Desk.
@@ -131,7 +135,12 @@ func (d *Desk) MayTalk() bool {
 }
 
 // Open begins the conversation of one session. See proxy.Desk.
-func (d *Desk) Open(s *proxy.Session) proxy.Conversation { return d.open(s) }
+func (d *Desk) Open(s *proxy.Session) proxy.Conversation {
+	if d.cfg.Observe {
+		return &observer{desk: d, link: s}
+	}
+	return d.open(s)
+}
 
 // Run keeps the money side going until ctx ends: it learns our node's identity, credits what arrives, makes the
 // payments that conversations ask for and follows up those whose outcome is unknown. It returns when every

@@ -32,6 +32,9 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 			Unknown: totals.Unknown,
 		},
 	}
+	if o, only := s.desk.Observed(); only {
+		st.Observed = &admin.Observed{SoldBytes: o.SoldBytes, Earned: o.Earned, BoughtBytes: o.BoughtBytes, Spent: o.Spent}
+	}
 	talks := s.desk.Talks()
 	for _, f := range s.fronts {
 		c := f.status()

@@ -49,6 +49,10 @@ func repaint(w io.Writer, screen string) error {
 func printStatus(w io.Writer, st admin.Status, last *admin.Status) {
 	fmt.Fprintf(w, "paygate %s, up %s, lightning %s\n", printable(st.Version), st.Uptime.Round(time.Second), lightningState(st.Lightning))
 	printClients(w, st.Clients)
+	if o := st.Observed; o != nil {
+		fmt.Fprintf(w, "observe: true, so nothing is charged or paid. The rules would have earned %s for %s, if all had paid, and spent at most %s for %s.\n",
+			o.Earned, o.SoldBytes, o.Spent, o.BoughtBytes)
+	}
 	printTotals(w, st.Totals)
 	printTorrents(w, st.Torrents)
 	printSessions(w, st, last)

@@ -88,7 +88,7 @@ func (s *sidecar) openDesk() error {
 		deps.Rail = lndRail{client: s.node, cfg: ln}
 	}
 	s.desk, err = pay.New(pay.Config{
-		Network: ln.Network, InvoiceTTL: ln.InvoiceTTL, Sell: s.cfg.Sell, Buy: s.cfg.Buy,
+		Network: ln.Network, InvoiceTTL: ln.InvoiceTTL, Sell: s.cfg.Sell, Buy: s.cfg.Buy, Observe: s.cfg.Observe,
 		UnpaidSlots: s.cfg.Limits.UnpaidSlots, UnpaidPeers: s.cfg.Limits.UnpaidPeers,
 	}, deps)
 	return err

@@ -37,6 +37,11 @@ func actions() []proof {
 			proves: "A buyer that has paid is served on credit, up to the rule's cap, and pays when it can.",
 			run:    testCredit,
 		},
+		{
+			name:   "action observe",
+			proves: "With observe: true nothing is charged or withheld, and the status tells what the rules would have earned.",
+			run:    testObserve,
+		},
 	}
 }
 
@@ -295,4 +300,40 @@ func testCredit(t *testing.T) {
 		t.Fatal(err)
 	}
 	agreed(ctx, t, p)
+}
+
+func testObserve(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	site := newSite(t, actionSize)
+	terms := scenario.Terms{Price: price(t, "1000 sat per GiB")}
+	p := actors(t, site, newNetwork(t, site, 0), 0, terms)
+	if err := p.SellerGate.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, p.SellerGate, "data_dir:", "observe: true\ndata_dir:")
+	if err := p.SellerGate.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
+		t.Fatal(err)
+	}
+	want := terms.Price.Charge(site.Torrent.Size)
+	if err := process.Poll(ctx, time.Second/4, func() error {
+		st, err := p.SellerGate.Status(ctx)
+		switch {
+		case err != nil:
+			return err
+		case st.Observed == nil || st.Observed.Earned < want:
+			return fmt.Errorf("observed %+v", st.Observed)
+		case st.Totals.Earned+st.Totals.Received != 0:
+			return process.Final(fmt.Errorf("charged: %+v", st.Totals))
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 }
