@@ -53,8 +53,22 @@ func newExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain", Short: "Say what the rules make of a peer, and why", Long: explainHelp, Example: explainExample,
 	}
-	var o explainOptions
 	path := configFlag(cmd)
+	o := explainFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o.config = *path
+		q, err := o.question(cmd.Flags().Changed)
+		if err != nil {
+			return usageError(cmd, err)
+		}
+		return explain(cmd.Context(), cmd.OutOrStdout(), *o, q)
+	}
+	return cmd
+}
+
+// explainFlags adds the flags that describe a peer and a torrent.
+func explainFlags(cmd *cobra.Command) *explainOptions {
+	var o explainOptions
 	f := cmd.Flags()
 	f.StringVar(&o.torrent, "torrent", "", "`info-hash`, 40 digits (v1) or 64 (v2)")
 	f.StringVar(&o.peer, "peer", "", "the peer's `address`")
@@ -73,15 +87,7 @@ func newExplainCommand() *cobra.Command {
 	f.BoolVar(&o.file, "file", false, "go by the configuration file alone, even if paygate runs")
 	f.StringVar(&o.socket, "socket", "", "ask at this `path` instead of the one that the configuration implies")
 	f.BoolVar(&o.json, "json", false, "print JSON on a terminal too")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o.config = *path
-		q, err := o.question(cmd.Flags().Changed)
-		if err != nil {
-			return usageError(cmd, err)
-		}
-		return explain(cmd.Context(), cmd.OutOrStdout(), o, q)
-	}
-	return cmd
+	return &o
 }
 
 // question writes down what was told on the command line.
