@@ -25,8 +25,8 @@ func (p *parser) checkSell(c *Config) {
 			p.checkCharging(c, path, r)
 			p.checkResponsible(c, path, r)
 			p.checkSharing(path, r)
-		} else if len(r.TrackerAgreed) > 0 {
-			p.note(path+".tracker_agreed", "has no effect: the rule charges nothing", "remove it")
+		} else if p.given(path+".price") && p.sound(path+".price") {
+			p.checkFree(path, r)
 		}
 	}
 	p.checkRules("sell.rules", heads, c)

@@ -160,6 +160,16 @@ func (p *parser) checkDenial(path string, r SellRule) {
 	}
 }
 
+// checkFree reports what has no effect on a rule that charges nothing.
+func (p *parser) checkFree(path string, r SellRule) {
+	if len(r.TrackerAgreed) > 0 {
+		p.note(path+".tracker_agreed", "has no effect: the rule charges nothing", "remove it")
+	}
+	if len(r.Tiers) > 0 && !r.Deny {
+		p.wrong(path+".tiers", "have no price to start from", "write the price of the first bytes as price")
+	}
+}
+
 // checkSharing looks at how the payers of a rule share its upload.
 func (p *parser) checkSharing(path string, r SellRule) {
 	for i, t := range r.Tiers {

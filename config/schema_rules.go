@@ -24,7 +24,7 @@ func sellRuleSchema(r *SellRule) []option {
 		{key: "match", options: matchSchema(&r.Match)},
 		{key: "deny", def: "false", set: boolean(&r.Deny)},
 		{key: "price", set: priceOrTorrent(&r.Price, &r.PerTorrent)},
-		{key: "tiers", later: true, item: func(int, int) ([]option, func()) {
+		{key: "tiers", item: func(int, int) ([]option, func()) {
 			t := &Tier{}
 			return tierSchema(t), func() { r.Tiers = append(r.Tiers, *t) }
 		}},

@@ -47,8 +47,16 @@ func (d *Desk) look(f *policy.Facts) {
 func (c *conversation) known() policy.Facts {
 	return policy.Facts{
 		InfoHashes: []units.InfoHash{c.link.InfoHash()}, Remote: c.link.Remote().Addr(), Initiator: c.link.Initiator(),
-		ClientID: c.link.RemoteID(), Identity: c.peer(),
+		ClientID: c.link.RemoteID(), Identity: c.peer(), Volume: c.volume(),
 	}
+}
+
+// volume is what the peer has been charged for, at the last look at its account.
+func (c *conversation) volume() units.Bytes {
+	if c.seller == nil {
+		return 0
+	}
+	return c.seller.stock.volume
 }
 
 // peer is who the peer has proven to be as a buyer; zero while it has not.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/config"
+	"paygate/ledger"
 	"paygate/proxy"
 	"paygate/units"
 )
@@ -103,5 +104,31 @@ func TestReviewKnowsFriends(t *testing.T) {
 	talk.adopt(context.Background(), time.Now())
 	if !talk.seller.free || link.closed != "" {
 		t.Errorf("free for a friend: %v, %q", talk.seller.free, link.closed)
+	}
+}
+
+// TestReviewFollowsTheVolume gives a regular the price of his tier, from what the ledger has charged him.
+func TestReviewFollowsTheVolume(t *testing.T) {
+	regular := units.PeerKey{1, 2, 3}
+	cheaper := units.Price{Msat: units.Sat / 2, Per: units.MiB}
+	d, _, talk := reviewed(t, "", config.SellRule{Any: true, Price: somePrice, Tiers: []config.Tier{{After: 5 * units.MiB, Price: cheaper}}})
+	ctx := context.Background()
+	talk.seller.stock.buyer = regular
+	d.leases.attach(talk, regular, units.InfoHash{7})
+	for _, c := range []struct {
+		bytes units.Bytes
+		price units.Price
+	}{{0, somePrice}, {4 * units.MiB, somePrice}, {units.MiB, cheaper}} {
+		if c.bytes > 0 {
+			if _, _, err := d.ledger.Charge(ctx, ledger.Charge{Buyer: regular, InfoHash: units.InfoHash{9}, Price: somePrice, Bytes: c.bytes}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		talk.seller.stock.leaseCredit(ctx)
+		talk.ruled = ruling{}
+		talk.adopt(ctx, time.Now())
+		if talk.seller.rule.Price != c.price {
+			t.Errorf("after %v more: %v, want %v", c.bytes, talk.seller.rule.Price, c.price)
+		}
 	}
 }

@@ -42,8 +42,9 @@ type stock struct {
 	traded   int64 // of meter.wanted: already turned into bartered bytes
 	recalled bool  // what an earlier connection has left of them was added
 	earned   units.Msat
-	balance  units.Msat // of the buyer's account, after what has been settled
-	line     units.Msat // how far below zero it may go
+	balance  units.Msat  // of the buyer's account, after what has been settled
+	line     units.Msat  // how far below zero it may go
+	volume   units.Bytes // that the buyer has been charged for, at the last look
 }
 
 // settle writes down what was served since the last time. What cannot be written stays unsettled: it uses up the
@@ -225,8 +226,16 @@ func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
 		s.c.log.Warn("the buyer's account cannot be read", zap.Error(err))
 		return false
 	}
-	s.balance = acct.Balance
+	s.balance, s.volume = acct.Balance, volume(acct)
 	return s.replace(sold, draw(acct, s.c.link.InfoHash(), s.c.seller.rule.Price, got))
+}
+
+// volume is what a buyer has been charged for, on all torrents.
+func volume(acct ledger.Account) (n units.Bytes) {
+	for _, t := range acct.Tallies {
+		n += t.Bytes
+	}
+	return n
 }
 
 // draw turns an amount of an account's credit into bytes of one torrent: lots that were bought for it at their own

@@ -18,6 +18,7 @@ type Facts struct {
 	Country    string        // ISO 3166-1, upper case; "": unknown
 	ClientID   string        // the peer id, or what it begins with; "": unknown
 	Identity   units.PeerKey // proven by the peer; zero: unknown
+	Volume     units.Bytes   // what this peer, as Identity, has been charged for before
 	Now        time.Time     // zero: no condition on the time holds
 	Initiator  bool          // our side has opened the connection
 }

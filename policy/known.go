@@ -38,6 +38,7 @@ func (f *Facts) List() (all []Known) {
 	add("country", f.Country, f.Country != "")
 	add("client_id", strconv.QuoteToASCII(f.ClientID), f.ClientID != "")
 	add("identity", f.Identity.String(), !f.Identity.IsZero())
+	add("volume", f.Volume.String(), f.Volume > 0)
 	add("time", f.Now.Format(time.RFC3339), !f.Now.IsZero())
 	return all
 }

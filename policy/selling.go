@@ -88,13 +88,25 @@ func (s *Selling) charged(i int, f *Facts) (price units.Price, reason string) {
 	case !known && !s.engine.lists(i, f.InfoHashes):
 		return units.Price{}, ReasonPrivateUnknown
 	case r.PerTorrent == 0:
-		return r.Price, ""
+		return tier(r, f.Volume), ""
 	}
 	size, known := f.size()
 	if !known {
 		return units.Price{}, ReasonSizeUnknown
 	}
 	return units.Price{Msat: r.PerTorrent, Per: units.Bytes(size)}, ""
+}
+
+// tier returns the price that a rule has for a buyer of some volume.
+func tier(r *config.SellRule, volume units.Bytes) units.Price {
+	price := r.Price
+	for _, t := range r.Tiers {
+		if volume < t.After {
+			break
+		}
+		price = t.Price
+	}
+	return price
 }
 
 // Concerns reports whether a rule may charge or refuse a connection, now or when its peer has said who it is or the

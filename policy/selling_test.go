@@ -102,6 +102,21 @@ func TestLargest(t *testing.T) {
 	}
 }
 
+func TestTiers(t *testing.T) {
+	cheap, cheapest := units.Price{Msat: 20_000, Per: units.GiB}, units.Price{Msat: 10_000, Per: units.GiB}
+	s := NewSelling(config.Sell{Rules: []config.SellRule{{
+		InfoHash: []units.InfoHash{torrent(1)}, Price: perGiB, Rights: "own",
+		Tiers: []config.Tier{{After: 10 * units.GiB, Price: cheap}, {After: 100 * units.GiB, Price: cheapest}},
+	}}})
+	for volume, want := range map[units.Bytes]units.Price{
+		0: perGiB, 10*units.GiB - 1: perGiB, 10 * units.GiB: cheap, 100*units.GiB - 1: cheap, 100 * units.GiB: cheapest, units.TiB: cheapest,
+	} {
+		if d := s.Decide(Facts{InfoHashes: []units.InfoHash{torrent(1)}, Volume: volume}); d.Price != want {
+			t.Errorf("after %v: %v, want %v", volume, d.Price, want)
+		}
+	}
+}
+
 // TestSamplesAddUp gives samples to many subnets as fast as they are allowed and checks what that adds up to.
 func TestSamplesAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
