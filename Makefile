@@ -84,14 +84,19 @@ e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
 
 .PHONY: matrix
 matrix: clients trixie-if-possible ## Every client, old and new, x way in x encryption x IPv4/IPv6; writes the table into docs/clients.md
-	@mkdir -p $(CACHE)
-	@$(GO) test -json -count=1 -timeout 60m -parallel $(PARALLEL) -run 'TestMatrix' ./test/matrix -args -all -page $(CURDIR)/docs/clients.md \
-		| $(GO) run ./test/tally -v -name matrix -notes $(SKIPPED)
+	@$(call play,matrix,60m,-run TestMatrix,-all -page $(CURDIR)/docs/clients.md)
 
 .PHONY: matrix-smoke
 matrix-smoke: clients trixie-if-possible ## A few cells of it that stand for all
-	@mkdir -p $(CACHE)
-	@$(GO) test -json -count=1 -timeout 20m -parallel $(PARALLEL) ./test/matrix | $(GO) run ./test/tally -v -name matrix-smoke -notes $(SKIPPED)
+	@$(call play,matrix-smoke,20m,,)
+
+# play runs cells and shows their table: name, time limit, options of go test, options of the tests.
+define play
+mkdir -p $(CACHE); rm -f $(CACHE)/table; code=0; \
+	$(GO) test -json -count=1 -timeout $(2) -parallel $(PARALLEL) $(3) ./test/matrix -args $(4) -table $(CACHE)/table $$([ -t 1 ] && echo -colours) \
+		| $(GO) run ./test/tally -name $(1) -notes $(SKIPPED) || code=$$?; \
+	[ ! -e $(CACHE)/table ] || cat $(CACHE)/table; exit $$code
+endef
 
 .PHONY: trixie-if-possible
 trixie-if-possible:

@@ -63,13 +63,6 @@ func (q *qBittorrent) settings(spec Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	address := spec.Listen.Addr().String()
-	if spec.SOCKS5 != "" {
-		address = "127.0.0.1" // with another one it drops its own proxy connections
-	}
-	if spec.Everywhere {
-		address = ""
-	}
 	protocol := "TCP"
 	if spec.UTP {
 		protocol = "Both"
@@ -117,8 +110,20 @@ WebUI\LocalHostAuth=%t
 %sWebUI\HostHeaderValidation=false
 WebUI\CSRFProtection=false
 WebUI\UseUPnP=false
-`, spec.Listen.Port(), address, spec.DHT, spec.PEX, protocol, spec.Announce, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
+`, spec.Listen.Port(), qbAddress(spec), spec.DHT, spec.PEX, protocol, spec.Announce, qbEncryption[spec.Encryption], kib(spec.Upload), kib(spec.Download), filepath.Join(spec.Dir, "downloads"),
 		spec.SOCKS5 != "", proxy, host, port, q.password != "", secret), nil
+}
+
+// qbAddress is the one that its sockets are bound to; empty: none.
+func qbAddress(spec Spec) string {
+	switch {
+	case spec.Everywhere:
+		return ""
+	case spec.SOCKS5 != "":
+		return "127.0.0.1" // with another one it drops its own proxy connections
+	default:
+		return spec.Listen.Addr().String()
+	}
 }
 
 // qbEncryption are qBittorrent's numbers: allow, which prefers, require and disable.

@@ -63,7 +63,7 @@ func testTwenty(t *testing.T, kind clients.Kind, terms scenario.Terms) {
 		return err
 	})
 	for _, peer := range peers {
-		defer peer.conn.Close() //nolint:errcheck // it was read from
+		defer peer.conn.Close()
 	}
 	for call := range takerCalls {
 		each(t, peers, func(i int) error { return peers[i].take(takerShare) })

@@ -21,8 +21,9 @@ const (
 	size = 16 * units.MiB
 	// price is such that a cell is paid for in several purchases.
 	price = "1000 sat per GiB"
-	// patience is for one cell. Transmission 3.00 is what takes long.
-	patience = 100 * time.Second
+	// patience is for one cell. Transmission 3.00 takes 20 s, and a client that was refused at first comes back after a
+	// minute.
+	patience = 3 * time.Minute
 	latency  = 20 * time.Millisecond
 	// twice is how much of the torrent may be delivered a second time, when the end of a download is asked of everybody.
 	twice = 2 * units.MiB

@@ -2,10 +2,13 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +19,8 @@ import (
 
 var (
 	all  = flag.Bool("all", false, "run every cell, not only the representative ones")
+	text = flag.String("table", "", "write the table for a terminal into this `file`")
+	tint = flag.Bool("colours", false, "with colours")
 	page = flag.String("page", "", "write the table into this `file`, between its markers")
 )
 
@@ -80,30 +85,55 @@ func TestMatrix(t *testing.T) {
 				results.add(c, outcome{reason: why})
 				t.Skip(why)
 			}
-			test(t, c)
-			results.add(c, outcome{})
+			results.add(c, outcome{crashed: test(t, c)})
 		})
 	}
 }
 
-// report prints the table, and writes it into the page if that is wanted.
+// report writes the table for people to look at, and into the page if that is wanted.
 func report(t *testing.T, results *table) {
-	fmt.Print(results.text(os.Getenv("PAYGATE_COLOUR") != ""))
-	if *page == "" {
-		return
+	t.Log("\n" + results.text(false))
+	if *text != "" {
+		if err := os.WriteFile(*text, []byte(results.text(*tint)), 0o644); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := results.write(*page); err != nil {
-		t.Error(err)
+	if *page != "" {
+		if err := results.write(*page); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-func test(t *testing.T, c cell) {
+// test plays a cell, and once more if the client under test has crashed: some do without our help. It reports whether
+// that was so.
+func test(t *testing.T, c cell) (crashed bool) {
+	_, err := playIn(t, c)
+	if died := (*exec.ExitError)(nil); errors.As(err, &died) && bySignal(died) {
+		t.Logf("a client has crashed, so the cell is played again: %v", err)
+		crashed = true
+		_, err = playIn(t, c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return crashed
+}
+
+// bySignal reports whether a program ended itself by a fault. Those of ours never do: they are written in Go.
+func bySignal(died *exec.ExitError) bool {
+	status, ok := died.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGSEGV || status.Signal() == syscall.SIGABRT)
+}
+
+// playIn plays a cell in a directory of its own, which is kept if the test fails.
+func playIn(t *testing.T, c cell) (*scenario.Bill, error) {
 	dir, err := os.MkdirTemp("", "pgm") // not t.TempDir: sockets lie below it, and their paths are limited
 	if err == nil {
 		err = os.Chmod(dir, 0o755) //nolint:gosec // clients run as other users
 	}
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -122,9 +152,7 @@ func test(t *testing.T, c cell) {
 	if bill != nil {
 		t.Logf("%s: %s", time.Since(start).Round(10*time.Millisecond), bill)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return bill, err
 }
 
 // TestSmokeStandsForAll holds the representative cells to what their comment says.

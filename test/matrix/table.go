@@ -12,9 +12,10 @@ import (
 
 // outcome is how a cell ended: well, unless it failed or there is a reason why it was not run.
 type outcome struct {
-	failed bool
-	reason string
-	never  bool // the reason is the client's nature, not this machine
+	failed  bool
+	crashed bool // the client, once; then it went well
+	reason  string
+	never   bool // the reason is the client's nature, not this machine
 }
 
 // table collects outcomes. It is safe for concurrent use.
@@ -76,6 +77,8 @@ func (t *table) lines() (lines []line, reasons, never []string) {
 				n, reasons = len(reasons), append(reasons, o.reason)
 			}
 			word = fmt.Sprintf("skip %d", n+1)
+		case o.crashed:
+			word = "pass ²"
 		default:
 			word = "pass"
 		}
@@ -135,6 +138,9 @@ func (t *table) text(colours bool) string {
 		}
 		b.WriteByte('\n')
 	}
+	if strings.Contains(b.String(), "²") {
+		b.WriteString("²: " + crashNote + "\n")
+	}
 	for i, r := range reasons {
 		fmt.Fprintf(&b, "skip %d: %s\n", i+1, r)
 	}
@@ -158,6 +164,8 @@ const (
 	endMark   = "<!-- end of matrix -->\n"
 )
 
+const crashNote = "at the second attempt: in the first the client itself crashed (segmentation fault)."
+
 // markdown is the table for a page.
 func (t *table) markdown() string {
 	lines, reasons, never := t.lines()
@@ -175,6 +183,9 @@ func (t *table) markdown() string {
 			}
 			b.WriteString("|\n")
 		}
+	}
+	if strings.Contains(b.String(), "²") {
+		b.WriteString("\n² " + crashNote + "\n")
 	}
 	if len(reasons) > 0 {
 		b.WriteString("\nNot run on the machine that wrote this:\n\n")
