@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,4 +137,71 @@ func inUse(l *limits) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all
+}
+
+// TestEncryptedPartialWrites relays and injects over a socket that takes little at a time, to a slow reader. Both streams
+// arrive whole, each in its order.
+func TestEncryptedPartialWrites(t *testing.T) {
+	far, near := secretPair(t)
+	client, nearClient := farPair(t, false)
+	discard(client.conn)
+	for _, err := range []error{near.conn.SetWriteBuffer(8 << 10), far.conn.SetReadBuffer(100_000)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := midSession(t, Watched, near, nearClient)
+	const rounds = 300
+	var relayed, injected []byte
+	var writers sync.WaitGroup
+	writers.Go(func() {
+		for i := range uint32(rounds) {
+			if err := s.toRemote.relay(piece(i, 0, 1+int(i*i*37)%30000), 0, false); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	writers.Go(func() {
+		for i := range rounds {
+			for s.toRemote.put(msg(99, make([]byte, 1+i*i%5000)...)) != nil {
+				time.Sleep(time.Millisecond)
+			}
+			s.toRemote.kick()
+		}
+	})
+	for i := range uint32(rounds) {
+		relayed = append(relayed, piece(i, 0, 1+int(i*i*37)%30000)...)
+		injected = append(injected, msg(99, make([]byte, 1+i*i%5000)...)...)
+	}
+	var got []byte
+	b := make([]byte, 3001)
+	for len(got) < len(relayed)+len(injected) {
+		n, err := far.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, b[:n]...); len(got)%7 == 0 {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	writers.Wait()
+	var pieces, others []byte
+	var scan wire.Scanner
+	for len(got) > 0 {
+		f, n, err := scan.Next(got)
+		if err != nil || n == 0 {
+			t.Fatalf("the stream breaks: %v", err)
+		}
+		if f.Kind == wire.Piece {
+			pieces = append(pieces, got[:n]...)
+		} else {
+			others = append(others, got[:n]...)
+		}
+		got = got[n:]
+	}
+	if !bytes.Equal(pieces, relayed) || !bytes.Equal(others, injected) {
+		t.Errorf("%d of %d and %d of %d bytes", len(pieces), len(relayed), len(others), len(injected))
+	}
+	s.close()
+	s.wg.Wait()
 }
