@@ -48,3 +48,16 @@ func (a *aliases) truth(seen netip.AddrPort) netip.AddrPort {
 	}
 	return netip.AddrPortFrom(e.Value.(*lease).remote, port)
 }
+
+// behind returns the address to dial for one that the client asks for: it knows peers that came to it by their aliases, and
+// turns to them again.
+func (p *Proxy) behind(target string) string {
+	asked, err := netip.ParseAddrPort(target)
+	if err != nil || p.aliases == nil {
+		return target
+	}
+	if peer := p.aliases.truth(asked); peer.IsValid() {
+		return peer.String()
+	}
+	return target
+}

@@ -361,3 +361,29 @@ func TestYourIPOfAnIPv6Remote(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestAliasesAreDialled: the client asks the SOCKS5 proxy for a peer by the alias that it knows, and gets the peer.
+func TestAliasesAreDialled(t *testing.T) {
+	r := newRig(t, newDesk(Free, 0), nil)
+	_, client := r.met("127.0.9.1", "d1:mdee")
+	l, err := listenTCP("127.0.9.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	alias := addrPort(client.RemoteAddr()).Addr()
+	port := addrPort(l.Addr()).Port()
+	if got := r.proxy.behind(netip.AddrPortFrom(alias, port).String()); got != l.Addr().String() {
+		t.Errorf("behind %s is %s, want %s", alias, got, l.Addr())
+	}
+	for _, other := range []string{"127.99.1.1:1", "127.0.0.1:6881", "192.0.2.1:5", "tracker.example:80", "nonsense"} {
+		if got := r.proxy.behind(other); got != other {
+			t.Errorf("behind %s is %s", other, got)
+		}
+	}
+	conn, err := r.proxy.dialRemote(t.Context(), netip.AddrPortFrom(alias, port).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}

@@ -93,7 +93,7 @@ func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
 // dialRemote connects to a peer or anything else outside.
 func (p *Proxy) dialRemote(ctx context.Context, target string) (*net.TCPConn, error) {
 	d := net.Dialer{Timeout: p.cfg.HandshakeTimeout, Control: p.mark}
-	conn, err := d.DialContext(ctx, "tcp", target)
+	conn, err := d.DialContext(ctx, "tcp", p.behind(target))
 	if err != nil {
 		return nil, &socksError{dialReply(err), err}
 	}
