@@ -135,3 +135,20 @@ func (f File) verify(dir string) error {
 func sumEquals(h hash.Hash, want [sha256.Size]byte) bool {
 	return [sha256.Size]byte(h.Sum(nil)) == want
 }
+
+// Private returns the same torrent flagged as private (BEP 27), which gives it another info-hash.
+func (t *Torrent) Private() (*Torrent, error) {
+	var info metainfo.Info
+	if err := bencode.Unmarshal(t.info, &info); err != nil {
+		return nil, fmt.Errorf("decode torrent: %w", err)
+	}
+	yes := true
+	info.Private = &yes
+	encoded, err := bencode.Marshal(info)
+	if err != nil {
+		return nil, fmt.Errorf("encode torrent: %w", err)
+	}
+	private := *t
+	private.info, private.InfoHash = encoded, units.InfoHash(metainfo.HashBytes(encoded))
+	return &private, nil
+}
