@@ -27,7 +27,7 @@ func (p *Proxy) carryPlain(conn, remote *net.TCPConn, first []byte) error {
 	q := p.newPassage()
 	there := func() error { return q.copy(remote, conn) }
 	switch {
-	case len(first) == 0 || p.cfg.PublicPort == 0 && first[0] != 'G': // no announce
+	case len(first) == 0 || first[0] < 0x16 || p.cfg.PublicPort == 0 && first[0] != 'G': // no announce
 	case first[0] == 0x16:
 		p.noteUnread(conn, remote)
 	default:

@@ -163,6 +163,7 @@ func TestSOCKS5Plain(t *testing.T) {
 		"tls in pieces":    {"+" + hello[:1], "+" + hello[1:3], hello[3:], ">x"},
 		"server speaks":    {">220 mail\r\n", "EHLO me\r\n", ">250 ok\r\n", "\xff\xff now anything"},
 		"server, then tls": {">hi", hello},
+		"dns over tcp":     {"\x00\x1d\xca\xfe\x01\x20\x00\x01\x00\x00\x00\x00\x00\x00\x07tracker\x04test\x00\x00\x01\x00\x01", ">\x00\x02an", "\x00\x1d again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, newDesk(Gated, 0), nil)
