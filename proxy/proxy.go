@@ -34,7 +34,7 @@ type Config struct {
 	ClientIPv6       string        // its IPv6 address beside an IPv4 one in Client, used with FromPeer; "" = none
 	FromPeer         bool          // connect to the client from the remote's own address; takes CAP_NET_ADMIN
 	Aliases          netip.Prefix  // IPv4 loopback range of source addresses towards the client; zero = 127.64.0.0/10
-	FreePEX          int           // Free sessions at once in which a client behind aliases may tell of other peers; 0 = 16, less: none
+	FreePEX          int           // Free sessions at once in which a client behind aliases may tell of other peers; 0 = 4, less: none
 	AliasFile        string        // where the aliases are remembered; "" = not across restarts
 	Encryption       Encryption    // what is done about MSE on either side
 	Dial             []Dial        // connections of which paygate opens both legs
@@ -105,7 +105,7 @@ func (c *Config) defaults() {
 	if c.Aliases == (netip.Prefix{}) {
 		c.Aliases = netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 64}), 10)
 	}
-	c.FreePEX = cmp.Or(c.FreePEX, 16)
+	c.FreePEX = cmp.Or(c.FreePEX, 4)
 	c.Connections = cmp.Or(c.Connections, 2000)
 	c.PerAddress = cmp.Or(c.PerAddress, 16)
 	c.Handshakes = cmp.Or(c.Handshakes, 512)
