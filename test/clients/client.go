@@ -114,6 +114,7 @@ type Spec struct {
 	Announce   uint16 // port to tell trackers instead of that of Listen; qBittorrent 5 alone can
 	Password   string // for the client's interface, user APIUser; empty: none is needed
 	Namespace  string // network namespace to run in, a path as `ip netns` makes them; empty: the caller's
+	Revive     bool   // start it again, once, if it crashes (SIGSEGV and the like): some packaged clients do, seldom
 	User       uint32 // user and group id to run as, if the caller is root; 0: the caller's
 }
 

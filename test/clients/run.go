@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"paygate/test/process"
@@ -30,6 +31,9 @@ type client struct {
 	api    string
 	proc   *process.Process
 	added  []addition
+
+	mu      sync.Mutex // of reviving it
+	revived bool
 }
 
 type addition struct {
@@ -122,13 +126,31 @@ func (c *client) Add(ctx context.Context, torrent []byte, dir string) error {
 	return nil
 }
 
-// status asks the client. That it has ended on its own is a Final error.
+// status asks the client. That it has ended on its own is a Final error, unless it is to be revived.
 func (c *client) status(ctx context.Context, ih units.InfoHash) (status, error) {
 	st, err := c.driver.status(ctx, ih)
-	if ended := c.proc.Ended(); err != nil && ended != nil {
-		return st, process.Final(ended)
+	if err == nil {
+		return st, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ended := c.proc.Ended(); ended != nil {
+		return st, c.revive(ctx, ended)
 	}
 	return st, err
+}
+
+// revive starts a client that has crashed again, once. It returns why the client could not answer.
+func (c *client) revive(ctx context.Context, ended error) error {
+	if !c.spec.Revive || c.revived || !process.Crashed(ended) {
+		return process.Final(ended)
+	}
+	c.revived = true
+	fmt.Fprintf(os.Stderr, "%s has crashed by itself (%v) and is started again\n", c.kind, ended)
+	if err := c.Restart(ctx); err != nil {
+		return process.Final(errors.Join(ended, err))
+	}
+	return fmt.Errorf("started again: %w", ended)
 }
 
 func (c *client) Progress(ctx context.Context, ih units.InfoHash) (done, total int64, err error) {

@@ -2,17 +2,15 @@ package matrix
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"paygate/test/clients"
+	"paygate/test/process"
 	"paygate/test/scenario"
 	"paygate/test/swarm"
 )
@@ -109,7 +107,7 @@ func report(t *testing.T, results *table) {
 // that was so.
 func test(t *testing.T, c cell) (crashed bool) {
 	_, err := playIn(t, c)
-	if died := (*exec.ExitError)(nil); errors.As(err, &died) && bySignal(died) {
+	if process.Crashed(err) {
 		t.Logf("a client has crashed, so the cell is played again: %v", err)
 		crashed = true
 		_, err = playIn(t, c)
@@ -118,12 +116,6 @@ func test(t *testing.T, c cell) (crashed bool) {
 		t.Fatal(err)
 	}
 	return crashed
-}
-
-// bySignal reports whether a program ended itself by a fault. Those of ours never do: they are written in Go.
-func bySignal(died *exec.ExitError) bool {
-	status, ok := died.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && (status.Signal() == syscall.SIGSEGV || status.Signal() == syscall.SIGABRT)
 }
 
 // playIn plays a cell in a directory of its own, which is kept if the test fails.

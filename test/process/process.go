@@ -95,6 +95,23 @@ func (p *Process) Ended() error {
 	return fmt.Errorf("%s ended: %w", p.cmd.Path, p.err)
 }
 
+// Crashed reports whether an error of Ended tells of a fault of the program itself, such as a segmentation fault.
+func Crashed(ended error) bool {
+	var died *exec.ExitError
+	if !errors.As(ended, &died) {
+		return false
+	}
+	status, ok := died.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() {
+		return false
+	}
+	switch status.Signal() {
+	case syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE:
+		return true
+	}
+	return false
+}
+
 // Kill ends the program and its children at once (SIGKILL) and waits until it is gone.
 func (p *Process) Kill() {
 	if !p.Exited() {

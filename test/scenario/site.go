@@ -83,6 +83,7 @@ func (s *Site) Launch(ctx context.Context, kind clients.Kind, name string, host 
 	if kind == clients.Anacrolix {
 		spec.Program = s.Programs.Anacrolix
 	}
+	spec.Revive = true
 	return clients.Launch(ctx, kind, spec)
 }
 
