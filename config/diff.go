@@ -14,9 +14,9 @@ func Diff(was, is *Config) (now, restart []string) {
 	a, b := reflect.ValueOf(*was), reflect.ValueOf(*is)
 	for i := range a.NumField() {
 		key := keyOf(schema(&parser{}, &Config{}), a.Type().Field(i).Name)
-		switch {
-		case key == "": // Notes
-		case key == "sell" || key == "buy":
+		switch key {
+		case "": // Notes
+		case "sell", "buy":
 			now = append(now, diffGroup(key, a.Field(i), b.Field(i))...)
 		default:
 			restart = append(restart, diffGroup(key, a.Field(i), b.Field(i))...)

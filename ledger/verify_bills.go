@@ -21,8 +21,8 @@ func scanEvent(r *sql.Rows, e *event) error {
 
 // follow is what Charge and Settle do about bills, the slow way. A charge that is owed is the last line of its call.
 func (a *account) follow(e event) {
-	switch {
-	case e.kind == KindSettled:
+	switch e.kind {
+	case KindSettled:
 		a.paid += e.msat
 		if a.billed > 0 && a.paid >= a.billed {
 			a.billed, a.billedAt = 0, 0

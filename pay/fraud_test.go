@@ -1,0 +1,101 @@
+package pay
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// frauds are ways to take money and deliver less than was paid for.
+var frauds = map[string]func(*thief, wire.Buy){
+	"silent": func(th *thief, b wire.Buy) { th.s.wg.Go(func() { th.bill(b) }) },
+	"hangs up": func(th *thief, b wire.Buy) {
+		th.s.wg.Go(func() { th.bill(b); time.Sleep(time.Second); th.stop() })
+	},
+	"denies": func(th *thief, b wire.Buy) {
+		th.s.wg.Go(func() {
+			th.bill(b)
+			time.Sleep(time.Second)
+			th.say(wire.State{Gate: wire.GateShut, Bal: 0})
+		})
+	},
+	"delivers half": func(th *thief, b wire.Buy) {
+		th.s.wg.Go(func() {
+			th.bill(b)
+			time.Sleep(time.Second)
+			for n := int64(thiefTerms.Price.Buys(b.Amt)) / 2; n > 0; n -= block {
+				th.c.Moved(block, false, false)
+			}
+			time.Sleep(time.Second)
+			th.say(wire.State{Gate: wire.GateShut, Bal: 0})
+		})
+	},
+	"raises its price": func(th *thief, b wire.Buy) {
+		th.s.wg.Go(func() {
+			th.bill(b)
+			dear := thiefTerms
+			dear.Price.Msat *= 2
+			time.Sleep(time.Second)
+			th.say(dear)
+			th.c.Moved(block, false, false)
+		})
+	},
+}
+
+// TestHundredFraudsCostNoMoreThanTheBound meets 100 sellers that never deliver what was paid, in waves, for half a day.
+func TestHundredFraudsCostNoMoreThanTheBound(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		var kinds []func(*thief, wire.Buy)
+		for _, k := range []string{"silent", "hangs up", "denies", "delivers half", "raises its price"} {
+			kinds = append(kinds, frauds[k])
+		}
+		for wave := range 10 {
+			var here []*thief
+			for i := range 10 {
+				here = append(here, s.thief(kinds[(wave+i)%len(kinds)]))
+			}
+			time.Sleep(5 * time.Minute)
+			for _, th := range here {
+				th.leave()
+			}
+			time.Sleep(time.Hour)
+		}
+	}, func(s *sim, got ledger.Totals) {
+		limit := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min)
+		bound := limit + 2*2*thiefTerms.Min // what was at stake when the limit was reached
+		var paid, delivered units.Msat
+		list, err := s.buyerL.Purchases(context.Background(), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sellers := map[units.PeerKey]bool{}
+		for _, p := range list {
+			if sellers[p.Seller] {
+				continue
+			}
+			sellers[p.Seller] = true
+			purse, err := s.buyerL.Purse(context.Background(), p.Seller)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paid += purse.Paid
+			delivered += purse.Charged
+			if purse.Missed > purse.Charged/4 {
+				t.Errorf("%v excused of %v delivered", purse.Missed, purse.Charged)
+			}
+		}
+		lost := paid - delivered
+		t.Logf("%d sellers were paid %v, and delivered %v; %v written off, bound %v", len(sellers), paid, delivered, s.lost(), bound)
+		if lost > bound || paid != got.Paid {
+			t.Errorf("%d msat lost, at most %d are allowed", lost, bound)
+		}
+		if s.lost() < limit/2 {
+			t.Errorf("only %v lost: the bound was not tried", s.lost())
+		}
+	})
+}
