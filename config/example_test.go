@@ -31,11 +31,10 @@ func switchedOn(example string) string {
 // everyOption maps the path of every option in the schema, with list positions as [0], to its default.
 func everyOption() map[string]string { return optionsBut(func(option, string) bool { return false }) }
 
-// allOptions leaves out what the example need not name: what is not supported yet, and the conditions of buying rules,
-// which are those of selling rules.
+// allOptions leaves out what the example need not name: the conditions of buying rules, which are those of selling rules.
 func allOptions(t *testing.T) map[string]string {
 	t.Helper()
-	return optionsBut(func(o option, at string) bool { return o.later || strings.HasPrefix(at, "buy.rules[0].match.") })
+	return optionsBut(func(_ option, at string) bool { return strings.HasPrefix(at, "buy.rules[0].match.") })
 }
 
 func optionsBut(skip func(o option, at string) bool) map[string]string {

@@ -179,8 +179,6 @@ func (p *parser) keys(opts []option, n *yaml.Node, path string) map[string]*yaml
 
 func (p *parser) option(o option, n *yaml.Node, path string) {
 	switch {
-	case o.later && n != nil:
-		p.wrong(path, "is not supported yet", "remove it")
 	case o.options != nil:
 		p.mapping(o.options, n, path)
 	case o.item != nil:

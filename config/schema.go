@@ -5,7 +5,6 @@ type option struct {
 	key     string
 	def     string                                   // default, written as in the file; "" = none
 	secret  bool                                     // may come from the environment, and is never shown
-	later   bool                                     // has a name and a meaning, and nothing acts on it yet: refused
 	set     func(text string) error                  // a single value
 	each    func(text string) error                  // a list of single values
 	options []option                                 // a group
