@@ -64,6 +64,7 @@ type Desk struct {
 	book        *book
 	payTimes    slowEnd
 	jobs        chan job
+	ruled       chan struct{} // the rules are others than before
 	live        live
 	paper       paper
 	blocks      blocks
@@ -93,7 +94,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log, known: known{deps.Torrents, deps.Country},
 		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(), road: newRoad(), flows: newFlows(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
-		jobs: make(chan job), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
+		jobs: make(chan job), ruled: make(chan struct{}, 1), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
 	}
 	d.ruling.Store(newRules(cfg.Sell, cfg.Buy))
 	d.node.grace.Store(int64(cfg.Sell.GraceBytes))
@@ -161,10 +162,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	wg.Go(func() { d.watchNode(ctx) })
 	wg.Go(func() { d.pace(ctx) })
 	wg.Go(func() { d.gauge(ctx) })
-	if d.earns(ctx) {
-		wg.Go(func() { d.followSettlements(ctx) })
-		wg.Go(func() { d.sweepInvoices(ctx) })
-	}
+	wg.Go(func() { d.collect(ctx) })
 	wg.Go(func() { d.resolvePayments(ctx) })
 	for {
 		select {
@@ -174,6 +172,21 @@ func (d *Desk) Run(ctx context.Context) error {
 			wg.Go(func() { d.pay(ctx, j) })
 		}
 	}
+}
+
+// collect takes in what is paid to us, from the moment on at which money may come in, until ctx ends.
+func (d *Desk) collect(ctx context.Context) {
+	for !d.earns(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.ruled:
+		}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { d.sweepInvoices(ctx) })
+	d.followSettlements(ctx)
 }
 
 // earns reports whether money may come in: a rule sells, or one has sold before. A buyer's macaroon need not be able

@@ -8,6 +8,7 @@ import (
 
 	"paygate/config"
 	"paygate/ledger"
+	"paygate/proxy/wire"
 	"paygate/units"
 )
 
@@ -237,5 +238,41 @@ func TestPriceFollowsTheClock(t *testing.T) {
 			t.Errorf("by night: closed %q", closed)
 		}
 		s.close()
+	})
+}
+
+// TestSellingThatBeginsWithAReloadIsPaidFor settles an invoice that was made under rules which came after the start.
+func TestSellingThatBeginsWithAReloadIsPaidFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), config.Sell{}, buy)
+		defer func() { s.sellerL.Close(); s.buyerL.Close() }()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.seller.Run(ctx) }()
+		time.Sleep(time.Minute)
+		s.seller.SetRules(sell, config.Buy{})
+		made, err := s.bank.node(1).Issue(ctx, Order{Msat: 10 * units.Sat})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv := ledger.Invoice{
+			Hash: made.Hash, Buyer: units.PeerKey{9}, InfoHash: s.infoHash, Price: sell.Rules[0].Price, Buys: units.MiB,
+			Msat: 10 * units.Sat, For: wire.ForBytes, Request: made.Request, Expires: made.Expires,
+		}
+		if err := s.sellerL.AddInvoice(ctx, inv); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.bank.settle(made.Hash); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if a, err := s.sellerL.Account(ctx, inv.Buyer); err != nil || a.Balance != inv.Msat {
+			t.Errorf("%+v, %v", a, err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -34,5 +34,9 @@ func (d *Desk) rules() *rules { return d.ruling.Load() }
 // under way learn of it at once.
 func (d *Desk) SetRules(sell config.Sell, buy config.Buy) {
 	d.ruling.Store(newRules(sell, buy))
+	select {
+	case d.ruled <- struct{}{}:
+	default:
+	}
 	d.wakeAll()
 }
