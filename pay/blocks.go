@@ -2,6 +2,7 @@ package pay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ import (
 
 // blocks are the torrents that the owner has taken down. The ledger has them; this copy is what Admit asks.
 type blocks struct {
+	order sync.Mutex // held from a change in the ledger until the copy has it
+
 	mu   sync.RWMutex
 	torn map[units.InfoHash]struct{}
 }
@@ -84,11 +87,13 @@ func (d *Desk) namesOf(ih units.InfoHash) []units.InfoHash {
 }
 
 func (d *Desk) changeBlocks(ctx context.Context, hashes []units.InfoHash, change func(units.InfoHash) (bool, error)) ([]units.InfoHash, error) {
+	d.blocks.order.Lock()
+	defer d.blocks.order.Unlock()
 	var changed []units.InfoHash
 	for _, ih := range hashes {
 		ok, err := change(ih)
 		if err != nil {
-			return changed, err
+			return changed, errors.Join(err, d.RecallBlocks(ctx))
 		}
 		if ok {
 			changed = append(changed, ih)

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -70,5 +71,29 @@ func TestBlockedTorrentIsDeniedAcrossRestarts(t *testing.T) {
 	expect(d, map[units.InfoHash]proxy.Treatment{ih: proxy.Free, twin: proxy.Free}, false)
 	if err := l.Verify(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBlockThatFailsHalfway keeps what is on disk.
+func TestBlockThatFailsHalfway(t *testing.T) {
+	l := openLedger(t, filepath.Join(t.TempDir(), "l.sqlite"))
+	defer l.Close()
+	d, err := New(Config{}, Deps{Ledger: l, Keys: &Keys{}, Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("the disk is full")
+	hashes := []units.InfoHash{{1}, {2}}
+	changed, err := d.changeBlocks(t.Context(), hashes, func(ih units.InfoHash) (bool, error) {
+		if ih == hashes[1] {
+			return false, full
+		}
+		return l.AddBlock(t.Context(), ih, "")
+	})
+	if !errors.Is(err, full) || len(changed) != 1 {
+		t.Errorf("%v, %v", changed, err)
+	}
+	if !d.blocks.has(hashes[0]) || d.blocks.has(hashes[1]) {
+		t.Error("the copy is not what is on disk")
 	}
 }
