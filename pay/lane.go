@@ -226,14 +226,15 @@ func (l *lane) change(c *conversation, rule config.SellRule) {
 // enters takes one of the places of max_peers, if there is one.
 func (s *seller) enters() bool { return s.lane == nil || s.lane.enter(s.c) }
 
-// paying is at what price this peer is served: nothing while it has not paid.
+// paying is at what price this peer is served: nothing while it has not paid. In an auction it is what the bytes that come
+// next were bought at: a bid that nobody pays for moves nothing.
 func (s *seller) paying() units.Price {
 	i := slices.IndexFunc(s.stock.batches, func(b batch) bool { return b.kind == sold })
 	switch {
 	case s.free || i < 0:
 		return units.Price{}
-	case s.rule.Auction && s.bid.Compare(s.rule.Price) > 0:
-		return s.bid
+	case s.rule.Auction && s.stock.batches[i].price.Compare(s.rule.Price) > 0:
+		return s.stock.batches[i].price
 	}
 	return s.rule.Price
 }
