@@ -103,3 +103,53 @@ func TestBidsMoveEveryTenSeconds(t *testing.T) {
 		t.Errorf("%v without an auction", got)
 	}
 }
+
+// TestBidThatIsNotPaidMovesNothing has a buyer of the floor bid and pay nothing.
+func TestBidThatIsNotPaidMovesNothing(t *testing.T) {
+	sell, _ := simRules()
+	s := &seller{rule: sell.Rules[0]}
+	s.rule.Auction = true
+	floor := s.rule.Price
+	bid := units.Price{Msat: 1000 * floor.Msat, Per: floor.Per}
+	s.stock.batches = []batch{{kind: given, bytes: 1}, {kind: sold, bytes: 1, price: floor}, {kind: sold, bytes: 1, price: bid}}
+	if got := s.asked(time.Unix(1e9, 0), bid.Msat); got != bid {
+		t.Fatal(got)
+	}
+	if got := s.paying(); got != floor {
+		t.Errorf("counts as paying %v", got)
+	}
+	s.stock.batches = s.stock.batches[2:]
+	if got := s.paying(); got != bid {
+		t.Errorf("pays a bid and counts as paying %v", got)
+	}
+}
+
+// TestNoPlaceIsKeptWithoutASlot has a peer that may have a sample, and all slots for such peers taken.
+func TestNoPlaceIsKeptWithoutASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		sell.Rules[0].MaxPeers, sell.Rules[0].Legacy = 1, "sample"
+		s := newSim(t, newBank(0), sell, buy)
+		defer func() { s.sellerL.Close(); s.buyerL.Close() }()
+		s.seller.slots = newSlots(0)
+		ctx, end := s.opensShop()
+		c, _ := s.peer(ctx)
+		c.Notify(proxy.Event{Kind: proxy.ClientHas, Complete: true})
+		c.Notify(proxy.Event{Kind: proxy.RemoteInterested})
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if c.avail.Load() < block {
+			t.Error("the peer has no sample")
+		}
+		for _, l := range s.seller.road.all() {
+			l.mu.Lock()
+			for _, m := range l.members {
+				if m.served {
+					t.Error("it keeps a place")
+				}
+			}
+			l.mu.Unlock()
+		}
+		end()
+	})
+}

@@ -20,7 +20,7 @@ func (s *seller) move(ctx context.Context, now time.Time, f facts, grown bool) {
 
 func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 	switch {
-	case funded && f.remoteInterested && s.enters() && (s.stock.left(sold, bartered, throttled, indulged) > 0 || s.takeSlot(now)):
+	case funded && f.remoteInterested && s.admitted(now):
 		s.mode = opened
 		s.heldSince = time.Time{}
 		s.c.box.fed()
@@ -36,6 +36,21 @@ func (s *seller) moveClosed(now time.Time, f facts, funded bool) {
 		s.giveSlot(now.Add(slotRest))
 		s.decline(wire.NoBusy, int64(slotRest/time.Second))
 	}
+}
+
+// admitted takes what this peer needs to be served: one of the rule's places and, if it has only its sample, a slot. It takes
+// both or none.
+func (s *seller) admitted(now time.Time) bool {
+	if !s.enters() {
+		return false
+	}
+	if s.stock.left(sold, bartered, throttled, indulged) > 0 || s.takeSlot(now) {
+		return true
+	}
+	if s.lane != nil {
+		s.lane.exit(s.c)
+	}
+	return false
 }
 
 func (s *seller) moveOpen(ctx context.Context, now time.Time, f facts, grown bool) {
