@@ -155,3 +155,30 @@ func TestStrangersAndRulesWithoutCreditGiveNone(t *testing.T) {
 		}
 	})
 }
+
+// TestDebtAboveTheLargestPurchaseIsPaidInParts has a seller that sells no more at once than a part of what is owed.
+func TestDebtAboveTheLargestPurchaseIsPaidInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 10 * units.Sat
+		s := creditSim(t, config.Credit{Percent: 10, Cap: 1000 * units.Sat}, func(s *sim) {
+			rules := s.sell
+			rules.Rules = []config.SellRule{s.sell.Rules[0]}
+			rules.Rules[0].Max = most
+			s.seller.SetRules(rules, config.Buy{})
+		})
+		defer func() { s.sellerL.Close(); s.buyerL.Close() }()
+		s.transfer(5 * time.Second)
+		s.bank.set(func() { s.bank.down = true })
+		s.transfer(20 * time.Second)
+		if a := s.account(); -a.Balance <= most {
+			t.Fatalf("owes %v, no more than one purchase", -a.Balance)
+		}
+		s.bc.Notify(proxy.Event{Kind: proxy.ClientNotInterested})
+		s.bank.set(func() { s.bank.down = false })
+		time.Sleep(2 * time.Minute)
+		if a := s.account(); a.Balance < -units.Sat || a.Balance > 2 {
+			t.Errorf("%+v", a)
+		}
+		s.close()
+	})
+}

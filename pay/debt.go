@@ -41,7 +41,7 @@ func (b *buyer) payDebt(ctx context.Context, now time.Time, f facts) {
 	if f.clientInterested && now.Sub(b.owing) < debtIdle || b.ask != nil || b.paying || now.Before(b.notUntil) || b.purse.Pending > 0 {
 		return
 	}
-	amt := policy.Owed(-b.purse.Balance, b.terms.Price)
+	amt := b.part(policy.Owed(-b.purse.Balance, b.terms.Price))
 	if amt == 0 || !b.c.desk.node.usable.Load() {
 		return
 	}
@@ -54,6 +54,18 @@ func (b *buyer) payDebt(ctx context.Context, now time.Time, f facts) {
 		b.introduce()
 	}
 	b.order(now, wire.Buy{Amt: amt, For: wire.ForDebt, Left: -1})
+}
+
+// part is as much of a debt as one payment may be, for either side: the rest follows. It is the price of whole bytes.
+func (b *buyer) part(debt units.Msat) units.Msat {
+	price, most := b.terms.Price, b.c.desk.rules().buy.Max
+	if b.terms.Max > 0 {
+		most = min(most, b.terms.Max)
+	}
+	if debt <= most {
+		return debt
+	}
+	return price.Charge(price.Buys(most))
 }
 
 // order sends a buy and remembers it.
