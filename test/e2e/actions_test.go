@@ -157,7 +157,8 @@ func testReload(t *testing.T) {
 	defer cancel()
 	site := newSite(t, actionSize)
 	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 6 * units.Sat}
-	p := actors(t, site, newNetwork(t, site, 70*time.Millisecond), actionRate, terms)
+	p := actors(t, site, newNetwork(t, site, 70*time.Millisecond), 0, terms)
+	slow(ctx, t, p, actionRate)
 	if err := p.Begin(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,8 @@ func testCaps(t *testing.T) {
 	defer cancel()
 	site := newSite(t, 2*actionSize)
 	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 4 * units.Sat}
-	p := actors(t, site, newNetwork(t, site, 0), actionRate, terms)
+	p := actors(t, site, newNetwork(t, site, 0), 0, terms)
+	slow(ctx, t, p, actionRate)
 	was := "min: 1000 msat"
 	for i, limit := range []string{"per_peer", "per_category", "per_week", "per_month"} {
 		most := units.Msat(6*(i+1)) * units.Sat
@@ -264,7 +266,8 @@ func testCredit(t *testing.T) {
 	defer cancel()
 	site := newSite(t, 4*actionSize)
 	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 10 * units.Sat}
-	p := actors(t, site, newNetwork(t, site, 0), 3*actionRate, terms)
+	p := actors(t, site, newNetwork(t, site, 0), 0, terms)
+	slow(ctx, t, p, 3*actionRate)
 	edit(t, p.SellerGate, "rights: own", "rights: own\n          credit: {percent: 10, cap: 3 sat}")
 	order(ctx, t, p.SellerGate, `"test" has changed`, "reload")
 	if err := p.Begin(ctx); err != nil {
@@ -336,4 +339,12 @@ func testObserve(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
+}
+
+// slow lets the seller's rule, and not its client, bound how fast a transfer is: an anacrolix client at its own limit rests
+// for a minute now and then.
+func slow(ctx context.Context, t *testing.T, p *scenario.Pair, rate units.Bytes) {
+	t.Helper()
+	edit(t, p.SellerGate, "rights: own", fmt.Sprintf("rights: own\n          upload: %d KiB/s", rate/units.KiB))
+	order(ctx, t, p.SellerGate, `"test" has changed`, "reload")
 }
