@@ -76,16 +76,20 @@ func addTally(ctx context.Context, q querier, c Charge) (delta units.Msat, err e
 		ON CONFLICT DO UPDATE SET bytes = excluded.bytes, msat = excluded.msat`, append(key, bytes, cost)...)
 }
 
+// leastBill is what Lightning can pay at least. What is less is never due, so that a bill of which less is left gives way to
+// the next.
+const leastBill = units.Sat
+
 // bill notes what a buyer owes, and since when, unless an earlier bill is not paid.
 func bill(ctx context.Context, q querier, at clock, buyer units.PeerKey) error {
-	return run(ctx, q, "UPDATE buyers SET billed = charged, billed_at = ? WHERE buyer = ? AND billed = 0 AND charged > paid",
-		at.ms, buyer.String())
+	return run(ctx, q, "UPDATE buyers SET billed = charged, billed_at = ? WHERE buyer = ? AND billed < paid + ? AND charged > paid",
+		at.ms, buyer.String(), leastBill)
 }
 
 // payBill ends a bill that is paid, and makes the next one if more is owed by now.
 func payBill(ctx context.Context, q querier, at clock, buyer units.PeerKey) error {
 	return run(ctx, q, `UPDATE buyers SET billed = iif(charged > paid, charged, 0), billed_at = iif(charged > paid, ?, 0)
-		WHERE buyer = ? AND billed > 0 AND paid >= billed`, at.ms, buyer.String())
+		WHERE buyer = ? AND billed > 0 AND billed < paid + ?`, at.ms, buyer.String(), leastBill)
 }
 
 // onCredit is the note of a charge that is billed if it is owed.

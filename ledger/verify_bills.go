@@ -24,7 +24,7 @@ func (a *account) follow(e event) {
 	switch e.kind {
 	case KindSettled:
 		a.paid += e.msat
-		if a.billed > 0 && a.paid >= a.billed {
+		if a.billed > 0 && a.billed < a.paid+int64(leastBill) {
 			a.billed, a.billedAt = 0, 0
 			if a.charged > a.paid {
 				a.billed, a.billedAt = a.charged, e.at
@@ -32,7 +32,7 @@ func (a *account) follow(e event) {
 		}
 	default:
 		a.charged += e.msat
-		if e.note == onCredit && a.billed == 0 && a.charged > a.paid {
+		if e.note == onCredit && a.billed < a.paid+int64(leastBill) && a.charged > a.paid {
 			a.billed, a.billedAt = a.charged, e.at
 		}
 	}

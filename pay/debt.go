@@ -14,7 +14,7 @@ import (
 
 // credible tells how far the buyer may run into debt with us, and writes a default down when one is found.
 func (s *stock) credible(ctx context.Context, acct ledger.Account, now time.Time) units.Msat {
-	if !acct.Defaulted && policy.Overdue(-acct.Balance, acct.BilledAt, now) {
+	if !acct.Defaulted && policy.Overdue(acct.Billed-acct.Paid, acct.BilledAt, now) {
 		err := s.c.desk.ledger.MarkDefaulted(ctx, acct.Buyer, "owed "+(-acct.Balance).String()+" since "+acct.BilledAt.UTC().Format(time.RFC3339))
 		if err != nil {
 			s.c.log.Warn("a default cannot be written down", zap.Error(err))

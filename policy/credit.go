@@ -19,7 +19,7 @@ func LineOf(c config.Credit, lifetimePaid units.Msat, defaulted bool) units.Msat
 	return CreditLine(min(share(lifetimePaid, c.Percent), c.Cap), lifetimePaid, defaulted)
 }
 
-// Overdue reports whether a debt that was billed at some time has become a default. A zero time is no bill.
+// Overdue reports whether what is left to pay of a bill of some time has become a default. A zero time is no bill.
 func Overdue(debt units.Msat, billed, now time.Time) bool {
 	return debt >= smallestDebt && !billed.IsZero() && now.Sub(billed) >= CreditTerm
 }
