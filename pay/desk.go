@@ -124,9 +124,13 @@ func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 	return proxy.Free
 }
 
-// MayCharge reports whether a hidden torrent could be one that is charged for or blocked. See proxy.Desk.
+// MayCharge reports whether a hidden torrent could be one that is charged for, refused or blocked. See proxy.Desk.
 func (d *Desk) MayCharge() bool {
-	return d.blocks.any() || d.rail != nil && !d.cfg.Observe && d.rules().selling.MayCharge()
+	if d.blocks.any() {
+		return true
+	}
+	selling := d.rules().selling
+	return d.rail != nil && !d.cfg.Observe && (selling.MayCharge() || selling.MayDeny())
 }
 
 // MayTalk reports whether anything could be sold or bought. See proxy.Desk.

@@ -2,6 +2,7 @@ package pay
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -275,4 +276,26 @@ func TestSellingThatBeginsWithAReloadIsPaidFor(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestRefusalsHoldForWhatIsHidden has a rule that refuses, and none that charges: encryption must not lead around it.
+func TestRefusalsHoldForWhatIsHidden(t *testing.T) {
+	l := openLedger(t, filepath.Join(t.TempDir(), "l.sqlite"))
+	defer l.Close()
+	refuse := config.SellRule{Name: "never", Deny: true, InfoHash: []units.InfoHash{{1}}}
+	free := config.SellRule{Name: "free", Any: true}
+	for _, c := range []struct {
+		rules []config.SellRule
+		want  bool
+	}{
+		{[]config.SellRule{refuse, free}, true},
+		{[]config.SellRule{free, refuse}, false},
+		{[]config.SellRule{{Name: "nobody", Deny: true}}, false},
+		{nil, false},
+	} {
+		d := newDesk(t, Config{Sell: config.Sell{Rules: c.rules}}, l, newBank(0).node(1), filepath.Join(t.TempDir(), "key"))
+		if got := d.MayCharge(); got != c.want {
+			t.Errorf("%+v: %t", c.rules, got)
+		}
+	}
 }

@@ -134,6 +134,19 @@ func (s *Selling) MayCharge() bool {
 	return false
 }
 
+// MayDeny reports whether there is anybody who may be refused, with the same exception as MayCharge.
+func (s *Selling) MayDeny() bool {
+	for i, r := range s.sell.Rules {
+		if s.scopes[i].selects() && r.Deny {
+			return true
+		}
+		if r.Any && r.Match.Empty() {
+			return false
+		}
+	}
+	return false
+}
+
 // Largest returns the largest purchase that a rule allows at a price: what its interval costs, rounded up, if that is
 // less than its max; never less than its min.
 func Largest(r *config.SellRule, price units.Price) units.Msat {
