@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -64,8 +65,8 @@ func (l *lane) open(ctx context.Context, hosts netip.Addr) error {
 	if l.tap, err = newTap(host(3)+":0", sells); err != nil {
 		return err
 	}
-	l.leecher = newLeecher(units.InfoHash{0xc5, byte(l.number)}, socks, l.tap.address())
-	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(sells, l.seeder.address(), l.largest())); err != nil {
+	l.leecher = newLeecher(l.torrent(0), socks, l.tap.address())
+	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(sells, l.seeder.address(), l.torrents(), l.largest())); err != nil {
 		return err
 	}
 	return l.openGate(ctx, buyer, l.ln.Buyer, lnclient.BuyPermissions(), buyerOptions(socks, l.largest()))
@@ -88,11 +89,27 @@ func (l *lane) largest() units.Msat {
 	return 4 * purchase
 }
 
-func sellerOptions(peers, client string, largest units.Msat) options {
+// torrent is one of those that the lane's leecher turns to.
+func (l *lane) torrent(n uint32) units.InfoHash {
+	ih := units.InfoHash{0xc5, byte(l.number)}
+	binary.BigEndian.PutUint32(ih[16:], n)
+	return ih
+}
+
+// torrents lists more of them than any campaign gets through: a rule has to name what it sells of a client that cannot be
+// asked whether it is private.
+func (l *lane) torrents() (list []string) {
+	for n := range uint32(1000) {
+		list = append(list, l.torrent(n).String())
+	}
+	return list
+}
+
+func sellerOptions(peers, client string, torrents []string, largest units.Msat) options {
 	return options{
 		"listen": options{"peers": peers}, "client": options{"address": client},
 		"sell": options{"rules": []options{{
-			"name": "crash", "torrents": "any", "rights": "own", "price": price().String(),
+			"name": "crash", "torrents": torrents, "rights": "own", "price": price().String(),
 			"sample": "0 B", "legacy": "choke", "min": purchase.String(), "max": largest.String(),
 		}}},
 	}
