@@ -108,10 +108,8 @@ func (m *match) arrange(p plan, public netip.AddrPort) (clients.Spec, scenario.O
 	switch p.way {
 	case inbound:
 		listen["peers"] = public.String()
-		if p.behind.namespace != "" { // its socket on loopback cannot leave the machine, not even to a tracker
-			spec.Tracker = proxy
-			listen[trackerProxy(p.kind)] = proxy
-		}
+		// Its sockets on loopback cannot leave the machine, not even to a tracker; and paygate hears what it announces.
+		listen[trackerProxy(p.kind)], spec.Tracker = proxy, proxy
 	case socks5:
 		listen["socks5"], spec.SOCKS5 = proxy, proxy
 		delete(client, "address") // it has no listener
