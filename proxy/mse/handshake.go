@@ -167,7 +167,7 @@ func (p *pipe) finish(res Result, b *Budget) (Result, error) {
 			return res, err
 		}
 	}
-	p.buffer = nil
+	p.pre, p.buffer = nil, nil
 	if res.Method == RC4 {
 		res.Stream = newStream(p, b)
 	}

@@ -9,7 +9,7 @@ import (
 
 const (
 	// leastWindow is how many bytes a stream ciphers at a time at first, and how large each of its two buffers is then.
-	leastWindow = 4 << 10
+	leastWindow = 2 << 10
 	// mostWindow is what a window grows to while traffic is heavy, if the budget allows.
 	mostWindow = 64 << 10
 )
