@@ -98,7 +98,7 @@ type Proxy struct {
 	mu       sync.Mutex
 	sessions map[uint64]*Session
 	sent     units.Bytes // to remotes, by sessions that have ended
-	closing  bool // sessions that begin now end at once
+	closing  bool        // sessions that begin now end at once
 }
 
 func (c *Config) defaults() {
