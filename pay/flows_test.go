@@ -49,6 +49,7 @@ func TestNothingIsPaidWhileEnoughComes(t *testing.T) {
 		free, end := s.helper()
 		for range 60 {
 			for range 2 << 20 / block {
+				free.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
 				free.Moved(block, false, false)
 			}
 			s.transfer(time.Second)

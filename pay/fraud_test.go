@@ -7,6 +7,7 @@ import (
 
 	"paygate/ledger"
 	"paygate/policy"
+	"paygate/proxy"
 	"paygate/proxy/wire"
 	"paygate/units"
 )
@@ -29,6 +30,7 @@ var frauds = map[string]func(*thief, wire.Buy){
 			th.bill(b)
 			time.Sleep(time.Second)
 			for n := int64(thiefTerms.Price.Buys(b.Amt)) / 2; n > 0; n -= block {
+				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
 				th.c.Moved(block, false, false)
 			}
 			time.Sleep(time.Second)
@@ -96,6 +98,34 @@ func TestHundredFraudsCostNoMoreThanTheBound(t *testing.T) {
 		}
 		if s.lost() < limit/2 {
 			t.Errorf("only %v lost: the bound was not tried", s.lost())
+		}
+	})
+}
+
+// TestBytesThatNobodyAskedForAreNotPaid meets a seller that sends blocks that were not asked for, and bills them.
+func TestBytesThatNobodyAskedForAreNotPaid(t *testing.T) {
+	robbed(t, 0, func(s *sim) {
+		th := s.thief(func(th *thief, b wire.Buy) {
+			s.wg.Go(func() {
+				buys := thiefTerms.Price.Buys(b.Amt)
+				binding := wire.Binding(th.buyer, publicKey(th.keys.Seller()), buys, thiefTerms.Price)
+				out, err := s.bank.node(1).Issue(context.Background(), Order{Msat: b.Amt, Binding: binding})
+				if err != nil {
+					t.Error(err)
+				}
+				th.say(wire.Invoice{Request: out.Request, Buys: buys, For: b.For})
+			})
+		})
+		for range 60 {
+			time.Sleep(10 * time.Second)
+			for range 64 << 20 / block {
+				th.c.Moved(block, false, false)
+			}
+		}
+		th.leave()
+	}, func(s *sim, got ledger.Totals) {
+		if most := thiefTerms.Price.Charge(windowBytes) + 3*thiefTerms.Min; got.Paid > most {
+			t.Errorf("%v was paid, at most %v should have been", got.Paid, most)
 		}
 	})
 }

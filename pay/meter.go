@@ -9,8 +9,9 @@ type meter struct {
 	open     atomic.Bool  // true: nothing is metered, every request passes
 	avail    atomic.Int64 // bytes that may still be reserved; negative after blocks that came without a reservation
 	served   atomic.Int64 // payload bytes that went to the remote
-	received atomic.Int64 // payload bytes that came from the remote
+	received atomic.Int64 // payload bytes that came from the remote, and are counted
 	wanted   atomic.Int64 // of received: what our client had asked for
+	unasked  atomic.Int64 // what came beyond that, counted or not
 	asked    atomic.Int64 // bytes that our client has asked of the remote and not received
 	lowOut   atomic.Int64 // wake the conversation when avail falls below this
 	lowIn    atomic.Int64 // wake the conversation when received reaches this; 0 is never
@@ -72,11 +73,23 @@ func (m *meter) Moved(n int, out, reserved bool) {
 		}
 		return
 	}
-	m.wanted.Add(m.fulfilled(int64(n)))
-	before := m.received.Add(int64(n)) - int64(n)
-	if low := m.lowIn.Load(); low > 0 && before < low && before+int64(n) >= low {
+	came := m.due(int64(n))
+	before := m.received.Add(came) - came
+	if low := m.lowIn.Load(); low > 0 && before < low && before+came >= low {
 		m.nudge()
 	}
+}
+
+// due is how much of n bytes that came is counted: what was asked for, and beyond that only what may cross a cancel or a
+// choke on its way. Who sends more is not paid for it.
+func (m *meter) due(n int64) int64 {
+	asked := m.fulfilled(n)
+	wanted := m.wanted.Add(asked)
+	more := n - asked
+	if more > 0 && m.unasked.Add(more) > windowBytes+wanted/8 {
+		return asked
+	}
+	return n
 }
 
 // fulfilled takes n bytes off what our client waits for; unasked bytes never drive it below zero.

@@ -110,6 +110,7 @@ func (th *thief) bill(b wire.Buy) {
 // deliver sends what an order has bought.
 func (th *thief) deliver(b wire.Buy) {
 	for n := int64(thiefTerms.Price.Buys(b.Amt)); n > 0; n -= block {
+		th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
 		th.c.Moved(block, false, false)
 	}
 }
