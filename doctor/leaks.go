@@ -91,7 +91,7 @@ func announced(c *config.Config, s client.Settings, view client.View) Finding {
 
 // throughPaygate reports whether the client speaks with trackers through paygate.
 func throughPaygate(c *config.Config, s client.Settings) bool {
-	return s.Proxy.Kind != "" && isOurs(c, s.Proxy.Address)
+	return c.Listen.Redirect != "" || c.Listen.TProxy != "" || s.Proxy.Kind != "" && isOurs(c, s.Proxy.Address)
 }
 
 // isOurs reports whether an address is that of one of paygate's proxies.
