@@ -39,6 +39,9 @@ const (
 	cipherBudget   = 128 << 20 // bytes that encrypted streams may hold for heavy traffic, in all
 	strangersKept  = 4096
 	strangersFor   = 10 * time.Minute
+	callersKept    = 4096
+	callsPerS      = 5 // encrypted handshakes of one caller, each of which costs a millisecond and more
+	callsAtOnce    = 40
 	retriesPerS    = 5
 	retriesAtOnce  = 20
 	wordlessReason = "it closed without a word"
@@ -50,6 +53,7 @@ var (
 	errUnseen    = errors.New("encrypted, and for a torrent that paygate does not know; let it see the client's torrents " +
 		"(client.api, client.torrents or client.info_hashes)")
 	errTwoTorrents = errors.New("encrypted for one torrent and shaking hands for another")
+	errTooOften    = errors.New("too many encrypted handshakes from this address")
 	errWordless    = errors.New(wordlessReason)
 )
 
@@ -69,6 +73,7 @@ type secrecy struct {
 	client    atomic.Uint32 // a habit
 	retries   *rate.Limiter // of calls to a client of unknown habit
 	strangers *lru.Cache[netip.Addr, time.Time]
+	callers   *lru.Cache[netip.Addr, *rate.Limiter]
 }
 
 func newSecrecy(modes Encryption) *secrecy {
@@ -76,8 +81,12 @@ func newSecrecy(modes Encryption) *secrecy {
 	if err != nil {
 		panic("proxy: lru refuses a constant size: " + err.Error())
 	}
+	callers, err := lru.New[netip.Addr, *rate.Limiter](callersKept)
+	if err != nil {
+		panic("proxy: lru refuses a constant size: " + err.Error())
+	}
 	return &secrecy{
-		modes: modes, budget: mse.NewBudget(cipherBudget), retries: rate.NewLimiter(retriesPerS, retriesAtOnce), strangers: strangers,
+		callers: callers, modes: modes, budget: mse.NewBudget(cipherBudget), retries: rate.NewLimiter(retriesPerS, retriesAtOnce), strangers: strangers,
 	}
 }
 
@@ -129,6 +138,22 @@ func (s *secrecy) asClient(c *side) mse.Method {
 		return anyWay
 	}
 	return mse.RC4
+}
+
+// mayCall reports whether a remote may make us go through another key exchange now. This machine always may.
+func (s *secrecy) mayCall(remote netip.Addr, now time.Time) bool {
+	if remote.IsLoopback() {
+		return true
+	}
+	remote = subscriber(remote)
+	calls, known := s.callers.Get(remote)
+	if !known {
+		calls = rate.NewLimiter(callsPerS, callsAtOnce)
+		if other, found, _ := s.callers.PeekOrAdd(remote, calls); found {
+			calls = other
+		}
+	}
+	return calls.AllowN(now, 1)
 }
 
 // learn remembers in which way the client has answered.
@@ -191,6 +216,8 @@ func (p *Proxy) hear(ctx context.Context, c *side, client bool, addr netip.Addr)
 		return hail{}, errEncrypted
 	case !any:
 		return hail{}, errUnseen
+	case !client && !p.secrecy.mayCall(addr, time.Now()):
+		return hail{}, errTooOften
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()

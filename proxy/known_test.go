@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"paygate/units"
 )
@@ -61,5 +63,37 @@ func TestLeavingIsNoAnnounce(t *testing.T) {
 	server.expect([]byte(leaving))
 	if lists, any := r.proxy.known.torrents(); any {
 		t.Errorf("known: %s", lists)
+	}
+}
+
+// TestOneCallerDoesNotKeepUsBusy has one subscriber call again and again.
+func TestOneCallerDoesNotKeepUsBusy(t *testing.T) {
+	s := newSecrecy(Encryption{})
+	now := time.Unix(1e9, 0)
+	calls := func(addr string, n int) (heard int) {
+		for range n {
+			if s.mayCall(netip.MustParseAddr(addr), now) {
+				heard++
+			}
+		}
+		return heard
+	}
+	for _, c := range []struct {
+		addr    string
+		n, want int
+	}{
+		{"203.0.113.7", 1000, callsAtOnce},
+		{"203.0.113.8", 10, 10},
+		{"2001:db8::1", 30, 30},
+		{"2001:db8::2", 30, callsAtOnce - 30},
+		{"127.0.0.1", 1000, 1000},
+	} {
+		if got := calls(c.addr, c.n); got != c.want {
+			t.Errorf("%s: %d of %d were heard, want %d", c.addr, got, c.n, c.want)
+		}
+	}
+	now = now.Add(2 * time.Second)
+	if got := calls("203.0.113.7", 1000); got != 2*callsPerS {
+		t.Errorf("%d were heard after 2 s", got)
 	}
 }
