@@ -49,22 +49,23 @@ type buyer struct {
 	lots       []ledger.Bought // of the purse: bought for this torrent
 	speed      speed
 
-	ask      *openAsk
-	paying   bool
-	last     units.Msat
-	failed   bool
-	failures int
-	notUntil time.Time
-	owing    time.Time // since when our balance is below zero
-	hint     *hint
-	noticed  bool // the seller opened its gate while our payment was still under way
-	gate     string
-	gateAt   time.Time
-	apart    *snapshot
-	matched  bool // the first state of the connection has been compared with our own books
-	delivery delivery
-	lastBook time.Time
-	why      string // why nothing is bought, as last logged
+	ask       *openAsk
+	paying    bool
+	last      units.Msat
+	failed    bool
+	failures  int
+	notUntil  time.Time
+	owing     time.Time // since when our balance is below zero
+	hint      *hint
+	noticed   bool // the seller opened its gate while our payment was still under way
+	gate      string
+	gateAt    time.Time
+	apart     *snapshot
+	returning bool // we had paid this seller before this connection
+	matched   bool // the first state of the connection has been compared with our own books
+	delivery  delivery
+	lastBook  time.Time
+	why       string // why nothing is bought, as last logged
 }
 
 // openAsk is a buy that has no invoice yet.
@@ -124,7 +125,9 @@ func (b *buyer) meetSeller(ctx context.Context, h wire.Hello) error {
 	}
 	b.seller, b.node = h.PK, h.Node
 	b.c.desk.book.arrives(b.seller)
-	return b.reload(ctx)
+	err := b.reload(ctx)
+	b.returning = b.purse.Paid > 0
+	return err
 }
 
 func (b *buyer) reload(ctx context.Context) error {
@@ -184,7 +187,7 @@ func (b *buyer) heardState(ctx context.Context, now time.Time, m wire.State, rec
 	}
 	b.apart = nil
 	if b.terms != nil && (!b.matched || m.Gate == wire.GateShut) {
-		b.apart = &snapshot{bal: m.Bal, received: received, at: now, cut: !b.matched}
+		b.apart = &snapshot{bal: m.Bal, received: received, at: now, cut: !b.matched && b.returning}
 		b.compare(ctx)
 	}
 	b.matched = true

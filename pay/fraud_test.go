@@ -29,9 +29,9 @@ var frauds = map[string]func(*thief, wire.Buy){
 		th.s.wg.Go(func() {
 			th.bill(b)
 			time.Sleep(time.Second)
-			for n := int64(thiefTerms.Price.Buys(b.Amt)) / 2; n > 0; n -= block {
-				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
-				th.c.Moved(block, false, false)
+			for n := int64(thiefTerms.Price.Buys(b.Amt)) / 2; n > 0 && th.c.received.Load() < n; {
+				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block}) // of the first purchase only: who delivers a
+				th.c.Moved(block, false, false)                               // whole one is no stranger
 			}
 			time.Sleep(time.Second)
 			th.say(wire.State{Gate: wire.GateShut, Bal: 0})
