@@ -14,7 +14,7 @@ import (
 const latencyConns = 16
 
 // latency asks for single blocks at a steady pace, at half the load that haproxy carried with 16 connections in this
-// round (or the relay itself, if haproxy is not there), and notes how long each took. A block counts from when it
+// round (or the relay itself, if that is less), and notes how long each took. A block counts from when it
 // should have been asked for, so that one that is late does not hide those behind it.
 func (b *bench) latency(s *subject) error {
 	rate := b.halfLoad(s)
@@ -61,13 +61,16 @@ func (b *bench) latency(s *subject) error {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // halfLoad is in GiB a second.
-func (b *bench) halfLoad(s *subject) float64 {
+func (b *bench) halfLoad(s *subject) (load float64) {
 	for _, yard := range append(b.named("haproxy"), s) {
 		if x := yard.throughput[latencyConns]; x != nil && len(x.of) > 0 {
-			return x.of[len(x.of)-1] / 2
+			last := x.of[len(x.of)-1]
+			if load == 0 || last < load {
+				load = last
+			}
 		}
 	}
-	return 0
+	return load / 2
 }
 
 func (b *bench) named(name string) []*subject {

@@ -133,7 +133,7 @@ func (r *report) ratios() (all []ratio) {
 			ratio{What: "free / splice, CPU per GiB" + at, Is: cpu(free) / cpu(splice), Bound: 1.1},
 			ratio{What: "gated / haproxy, throughput" + at, Is: pick(gated.Throughput, n) / pick(haproxy.Throughput, n), Bound: 1, Least: true},
 			ratio{
-				What:  "MSE on two legs / (gated + two passes of RC4 on each leg), CPU per GiB" + at,
+				What:  "MSE on two legs / (gated + two passes of RC4), CPU per GiB" + at,
 				Is:    cpu(r.find("paygate gated, MSE on two legs")) / (cpu(gated) + 2*r.Cipher),
 				Bound: 1.15,
 			})
