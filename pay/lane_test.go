@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paygate/proxy"
+	"paygate/proxy/wire"
 	"paygate/units"
 )
 
@@ -151,5 +152,34 @@ func TestNoPlaceIsKeptWithoutASlot(t *testing.T) {
 			l.mu.Unlock()
 		}
 		end()
+	})
+}
+
+// TestBidForLessThanAByte has a buyer bid so much that its money buys nothing.
+func TestBidForLessThanAByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		sell.Rules[0].Auction, sell.Rules[0].Upload = true, units.MiB
+		s := newSim(t, newBank(0), sell, buy)
+		defer func() { s.sellerL.Close(); s.buyerL.Close() }()
+		asked := 0
+		s.tamper = func(b []byte) []byte {
+			m, err := wire.ParseMessage(b)
+			if order, ok := m.(wire.Buy); ok && err == nil {
+				asked++
+				order.Bid = units.MaxMsat
+				return encode(t, order)
+			}
+			return b
+		}
+		s.start()
+		s.transfer(10 * time.Second)
+		s.close()
+		if asked == 0 {
+			t.Error("nobody has bid")
+		}
+		for _, inv := range s.bank.invoices {
+			t.Errorf("an invoice over %v was made", inv.Msat)
+		}
 	})
 }

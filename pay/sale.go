@@ -87,6 +87,11 @@ func (s *seller) answer(ctx context.Context, now time.Time, f facts) {
 	s.paid(ctx) // a quick buyer asks again before we are told that it has paid
 	price := s.asked(now, s.ask.Bid)
 	buys := price.Buys(s.ask.Amt)
+	if buys < 1 { // a bid for less than a byte; an invoice over nothing is one over any amount
+		s.c.say(s.terms())
+		s.decline(wire.NoUnsupported, retryTTL)
+		return
+	}
 	if s.invoice != nil && (s.invoice.For != s.ask.For || s.invoice.Price != price || s.invoice.Msat != price.Charge(buys)) {
 		s.abandon(ctx)
 	}
