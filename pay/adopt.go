@@ -7,6 +7,7 @@ import (
 
 	"paygate/config"
 	"paygate/proxy"
+	"paygate/proxy/wire"
 	"paygate/units"
 )
 
@@ -103,7 +104,8 @@ func (b *buyer) adopt(ceiling units.Price, buys bool) {
 		b.agreed = ceiling
 	}
 	b.why = ""
-	if b.terms != nil && b.terms.Price.Compare(b.max) > 0 {
+	dear := func(p units.Price) bool { return p.Compare(b.max) > 0 }
+	if b.ask != nil && b.ask.purpose == wire.ForBytes && (dear(b.ask.price) || b.terms != nil && dear(b.terms.Price)) {
 		b.ask = nil
 	}
 }

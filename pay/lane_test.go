@@ -183,3 +183,23 @@ func TestBidForLessThanAByte(t *testing.T) {
 		}
 	})
 }
+
+// TestBidAboveANewCeilingIsNotPaid has the owner pay less than was bid a moment ago.
+func TestBidAboveANewCeilingIsNotPaid(t *testing.T) {
+	for _, c := range []struct {
+		ask, floor, ceiling units.Msat
+		purpose             string
+		kept                bool
+	}{
+		{20, 10, 20, wire.ForBytes, true},
+		{20, 10, 15, wire.ForBytes, false},
+		{10, 10, 9, wire.ForBytes, false},
+		{10, 10, 9, wire.ForDebt, true}, // what was had is paid
+	} {
+		b := &buyer{terms: &wire.Terms{Price: perGiB(c.floor)}, ask: &openAsk{price: perGiB(c.ask), purpose: c.purpose}}
+		b.adopt(perGiB(c.ceiling), true)
+		if kept := b.ask != nil; kept != c.kept {
+			t.Errorf("%+v: kept %t", c, kept)
+		}
+	}
+}
