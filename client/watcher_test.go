@@ -41,7 +41,7 @@ func TestWatcherTellsOnceThatTheClientIsAwayAndOnceThatItIsBack(t *testing.T) {
 	served := make(chan error)
 	go func() { served <- srv.Serve(l) }()
 	<-w.Ready()
-	eventually(t, func() bool { return w.Problem() == nil && len(w.InfoHashes()) == 2 })
+	eventually(t, func() bool { return w.Problem() == nil && len(w.InfoHashes()) == 2 && logs.Len() > 1 })
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)

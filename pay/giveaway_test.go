@@ -18,8 +18,8 @@ func TestBytesThatNobodyAskedForBuyNothing(t *testing.T) {
 		defer s.sellerL.Close()
 		defer s.buyerL.Close()
 		s.bank.down = true
-		s.start()
 		s.size = 8 << 20
+		s.start()
 		for range s.size / block {
 			s.sc.Moved(block, false, false)
 		}

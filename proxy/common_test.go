@@ -14,7 +14,7 @@ func TestProxiesOfOneProcessShareLimitsAndIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 		both[i] = p
-		defer p.close()
+		defer func() { _ = p.close() }()
 	}
 	slot, err := both[0].limits.outbound()
 	if err != nil {
