@@ -68,7 +68,7 @@ test: ## Everything: lint, unit tests with race detector and fuzz corpora, firew
 unit: ## Unit tests, shuffled, with the race detector; allocations without it; fuzz corpora run as seeds
 	@mkdir -p $(CACHE)
 	@[ -n "$(RACE)" ] || echo 'race detector: there is no C compiler' >>$(SKIPPED)
-	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 10m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario|matrix|firewall)$$') \
+	@$(GO) test -json -short $(RACE) -shuffle=on -timeout 25m $$($(GO) list ./... | grep -vE '/test/(e2e|clients|demo|anacrolix|scenario|matrix|firewall)$$') \
 		| $(GO) $(TALLY) -name unit
 	@$(GO) test -short -run Alloc $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n1 dirname | sort -u)
 

@@ -22,9 +22,14 @@ type Process struct {
 // Start runs cmd with its output appended to the file named log. It takes over cmd's output and process attributes, but
 // for its Credential.
 //
-// The program is started from a thread that is kept for its whole life: the kernel ends a program with the thread that
-// started it, and threads end before the test does, as those do that have entered a namespace.
+// The program is started from a thread that is kept for its whole life, in the caller's network namespace: the kernel
+// ends a program with the thread that started it, and threads end before the test does, as those do that have entered a
+// namespace.
 func Start(cmd *exec.Cmd, log string) (*Process, error) {
+	enter, err := network()
+	if err != nil {
+		return nil, fmt.Errorf("find the network namespace: %w", err)
+	}
 	type started struct {
 		p   *Process
 		err error
@@ -33,6 +38,10 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
+		if err := enter(); err != nil {
+			result <- started{nil, fmt.Errorf("enter the network namespace: %w", err)}
+			return
+		}
 		p, err := StartHere(cmd, log)
 		result <- started{p, err}
 		if err == nil {
