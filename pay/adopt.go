@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paygate/config"
+	"paygate/policy"
 	"paygate/proxy"
 	"paygate/proxy/wire"
 	"paygate/units"
@@ -16,6 +17,14 @@ const newTerms = "the rules have changed"
 
 // denied is why a session ends that a rule refuses.
 const denied = "a rule refuses this peer"
+
+// complete is why a session ends that was tit-for-tat while the client downloaded a torrent that is sold once it is whole.
+const complete = "the client has completed the torrent, which is sold from now on"
+
+// completed reports whether the client is known to have the whole torrent.
+func completed(f policy.Facts) bool {
+	return f.Torrent != nil && f.Torrent.Size > 0 && f.Torrent.Done >= f.Torrent.Size
+}
 
 // reviewEvery is how often a conversation asks its rules again: the time of day is one of the things they go by.
 const reviewEvery = time.Minute
@@ -42,6 +51,8 @@ func (c *conversation) adopt(ctx context.Context, now time.Time) {
 		return
 	}
 	switch {
+	case c.seller != nil && c.seller.reciprocal && !sale.Free && completed(f):
+		c.link.Close(complete) // only a new connection can be gated
 	case c.seller != nil:
 		c.seller.adopt(ctx, priced(sale), !sale.Free)
 	case sale.Free:

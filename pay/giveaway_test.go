@@ -2,10 +2,12 @@ package pay
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"paygate/client"
 	"paygate/proxy"
 	"paygate/units"
 )
@@ -53,6 +55,42 @@ func TestTitForTatIsNoSample(t *testing.T) {
 		if err != nil || used.Subnet != 0 || used.TorrentDay != 0 || used.Day != 0 {
 			t.Errorf("%+v, %v", used, err)
 		}
+	})
+}
+
+// growing is a client that has so much of a torrent of 100 bytes.
+type growing struct{ done *atomic.Int64 }
+
+func (g growing) Torrent(ih units.InfoHash) (client.Torrent, bool) {
+	return client.Torrent{Hashes: []units.InfoHash{ih}, PrivateKnown: true, Size: 100, Done: units.Bytes(g.done.Load())}, true
+}
+
+// TestTitForTatEndsWithTheDownload goes on for hours while the client downloads, and not after that.
+func TestTitForTatEndsWithTheDownload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		var done atomic.Int64
+		s.seller.known.torrents = growing{&done}
+		ctx, end := s.opensShop()
+		c, l := s.peer(ctx)
+		c.Notify(proxy.Event{Kind: proxy.ClientHas, Complete: false})
+		s.greets(c)
+		for _, step := range []struct {
+			done  int64
+			ended string
+		}{{0, ""}, {99, ""}, {100, complete}} {
+			done.Store(step.done)
+			time.Sleep(time.Hour)
+			l.mu.Lock()
+			if l.closed != step.ended {
+				t.Errorf("with %d of 100 bytes: closed %q, want %q", step.done, l.closed, step.ended)
+			}
+			l.mu.Unlock()
+		}
+		end()
 	})
 }
 
