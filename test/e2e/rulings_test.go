@@ -70,6 +70,7 @@ func grab(ctx context.Context, p *scenario.Pair, number int, during time.Duratio
 		return 0, err
 	}
 	defer k.conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = k.conn.SetDeadline(time.Now()) })()
 	first := k.next
 	err = k.take(int(actionSize / takerBlock))
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
