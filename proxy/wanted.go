@@ -13,7 +13,7 @@ type wanted struct {
 	clientHas   atomic.Int64 // pieces
 	remoteHas   atomic.Int64 // pieces
 	remoteWhole atomic.Bool  // the remote has told of every piece in a bitfield
-	told        atomic.Int64 // pieces that the client has completed since the session began
+	told        atomic.Int64 // pieces that the client has completed since it first asked this remote for a block
 	pieceLen    atomic.Int64 // the end of the farthest block that was asked for within a piece
 	remote      wire.BitfieldCheck
 }
@@ -29,7 +29,9 @@ func (w *wanted) fromClient(frame *wire.Frame) {
 		w.clientHas.Add(ones(frame.Payload()))
 	case wire.Have:
 		w.clientHas.Add(1)
-		w.told.Add(1)
+		if w.pieceLen.Load() > 0 { // what others gave before tells nothing of how long a piece is
+			w.told.Add(1)
+		}
 	case wire.Request:
 		if end := int64(frame.Block.Begin) + int64(frame.Block.Length); end > w.pieceLen.Load() {
 			w.pieceLen.Store(end)

@@ -34,6 +34,8 @@ func TestWanted(t *testing.T) {
 		{"nothing seen", nil, nil, 0, false},
 		{"a remote that lacks a piece", [][]byte{bitfield(0xfe, 0xff)}, [][]byte{lastBlock, have(1), have(2), have(3), have(4)}, 0, false},
 		{"too few pieces completed", [][]byte{bitfield(0xff, 0xf0)}, [][]byte{lastBlock, have(1), have(2), have(3)}, 0, false},
+		{"pieces of others", [][]byte{bitfield(0xff, 0xf0)}, [][]byte{have(1), have(2), have(3), have(4)}, 0, false},
+		{"pieces of others before", [][]byte{bitfield(0xff, 0xf0)}, [][]byte{have(1), have(2), have(3), have(4), lastBlock}, 0, false},
 		{"from nothing", [][]byte{bitfield(0xff, 0xf0)}, [][]byte{lastBlock, have(1), have(2), have(3), have(4)}, 8 * piece, true},
 		{"with some before", [][]byte{bitfield(0xff, 0xf0)}, [][]byte{bitfield(0xc0, 0), lastBlock, have(2), have(3), have(4), have(5)}, 6 * piece, true},
 		{"more than there are", [][]byte{bitfield(0xf0)}, [][]byte{lastBlock, have(1), have(2), have(3), have(4), have(4)}, 0, true},
