@@ -41,6 +41,8 @@ type Link interface {
 	RemoteID() string
 	// Wanted is at most how many bytes our client still lacks, and false while nobody knows.
 	Wanted() (units.Bytes, bool)
+	// RemoteSeeds reports whether the remote has said that it has all of the torrent.
+	RemoteSeeds() bool
 	Send(dialect int, payload []byte) error
 	Valve
 }
@@ -228,8 +230,7 @@ func (c *conversation) step(ctx context.Context, now time.Time) {
 	}
 	dirty := c.dirty.Swap(false)
 	if c.buyer != nil {
-		_, complete := c.link.Wanted()
-		c.generous.Store(complete && f.remoteUnchokes && c.buyer.terms == nil)
+		c.generous.Store(c.link.RemoteSeeds() && f.remoteUnchokes && c.buyer.terms == nil)
 		c.buyer.step(ctx, now, f, dirty)
 	}
 	if c.seller != nil {

@@ -244,6 +244,11 @@ func (l *simLink) Treatment() proxy.Treatment {
 	return proxy.Gated
 }
 
+func (l *simLink) RemoteSeeds() bool {
+	_, known := l.Wanted()
+	return known
+}
+
 func (l *simLink) Wanted() (units.Bytes, bool) {
 	return units.Bytes(l.s.size - l.s.done.Load()), l.s.knows
 }

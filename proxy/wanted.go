@@ -15,6 +15,7 @@ type wanted struct {
 	remoteWhole atomic.Bool  // the remote has told of every piece in a bitfield
 	told        atomic.Int64 // pieces that the client has completed since it first asked this remote for a block
 	pieceLen    atomic.Int64 // the end of the farthest block that was asked for within a piece
+	hasAll      atomic.Bool  // the remote has said "have all" (BEP 6), which does not tell how many pieces that is
 	remote      wire.BitfieldCheck
 }
 
@@ -41,6 +42,9 @@ func (w *wanted) fromClient(frame *wire.Frame) {
 
 // fromRemote takes note of a message of the remote.
 func (w *wanted) fromRemote(frame *wire.Frame) {
+	if frame.Kind == wire.HaveAll {
+		w.hasAll.Store(true)
+	}
 	if frame.Kind != wire.Bitfield {
 		return
 	}
@@ -61,6 +65,9 @@ func (s *Session) Wanted() (units.Bytes, bool) {
 	lacks := max(0, w.remoteHas.Load()-w.clientHas.Load())
 	return units.Bytes(lacks * w.pieceLen.Load()), true
 }
+
+// RemoteSeeds reports whether the remote has told at its beginning that it has all of the torrent.
+func (s *Session) RemoteSeeds() bool { return s.wanted.hasAll.Load() || s.wanted.remoteWhole.Load() }
 
 func ones(b []byte) (n int64) {
 	for _, x := range b {

@@ -54,3 +54,27 @@ func TestWanted(t *testing.T) {
 		})
 	}
 }
+
+func TestRemoteSeeds(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		remote []byte
+		want   bool
+	}{
+		{"have all", []byte{0, 0, 0, 1, 14}, true},
+		{"have none", []byte{0, 0, 0, 1, 15}, false},
+		{"every piece", []byte{0, 0, 0, 3, 5, 0xff, 0xf0}, true},
+		{"all but one", []byte{0, 0, 0, 3, 5, 0xfe, 0xf0}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := new(Session)
+			frames(t, tc.remote, s.wanted.fromRemote)
+			if got := s.RemoteSeeds(); got != tc.want {
+				t.Errorf("got %t", got)
+			}
+			if left, known := s.Wanted(); known {
+				t.Errorf("%d bytes count as wanted", left)
+			}
+		})
+	}
+}
