@@ -36,6 +36,8 @@ const (
 	bareWay = mse.Method(0) // a way to reach the other end without encryption
 	anyWay  = mse.Plaintext | mse.RC4
 
+	habitKept = 10 * time.Minute // a client that closes while it starts must not be taken for good for one that requires encryption
+
 	cipherBudget   = 128 << 20 // bytes that encrypted streams may hold for heavy traffic, in all
 	strangersKept  = 4096
 	strangersFor   = 10 * time.Minute
@@ -71,6 +73,7 @@ type secrecy struct {
 	modes     Encryption
 	budget    *mse.Budget
 	client    atomic.Uint32 // a habit
+	learned   atomic.Int64  // when it was last found to be habitEncrypted, in ns since 1970
 	retries   *rate.Limiter // of calls to a client of unknown habit
 	strangers *lru.Cache[netip.Addr, time.Time]
 	callers   *lru.Cache[netip.Addr, *rate.Limiter]
@@ -101,9 +104,9 @@ func (s *secrecy) toClient() []mse.Method {
 		return []mse.Method{anyWay, bareWay}
 	}
 	switch h := habit(s.client.Load()); {
-	case h == habitEncrypted:
+	case h == habitEncrypted && time.Since(time.Unix(0, s.learned.Load())) < habitKept:
 		return []mse.Method{anyWay, bareWay}
-	case h == habitUnknown && s.retries.Allow():
+	case h != habitPlain && s.retries.Allow():
 		return []mse.Method{bareWay, anyWay}
 	}
 	return []mse.Method{bareWay}
@@ -161,6 +164,7 @@ func (s *secrecy) learn(way mse.Method) {
 	h := habitPlain
 	if way != bareWay {
 		h = habitEncrypted
+		s.learned.Store(time.Now().UnixNano())
 	}
 	s.client.Store(uint32(h))
 }

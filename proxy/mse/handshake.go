@@ -89,14 +89,22 @@ func Receive(ctx context.Context, conn *net.TCPConn, r Reception) (Result, error
 	return res, ErrNotEncrypted
 }
 
-// Initiate opens an encrypted stream for a torrent on conn. early goes out with the handshake, at most 64 KiB. See Receive for
-// the rest.
+// Initiate opens an encrypted stream for a torrent on conn. early goes out with the handshake, at most 64 KiB, or right behind it if
+// the other side may choose Plaintext: Transmission 3.00 does, and then reads what came encrypted in the handshake as if it
+// had come in the clear. See Receive for the rest.
 func Initiate(ctx context.Context, conn *net.TCPConn, ih units.InfoHash, provides Method, early []byte, b *Budget) (Result, error) {
 	res := Result{InfoHash: ih, Provided: provides}
 	p := &pipe{conn: conn}
+	within, behind := early, []byte(nil)
+	if provides&Plaintext != 0 {
+		within, behind = nil, early
+	}
 	err := p.during(ctx, func() (io.ReadWriter, error) {
-		rw, method, err := mse.InitiateHandshakeContext(context.Background(), p, ih[:], early, mse.CryptoMethod(provides))
+		rw, method, err := mse.InitiateHandshakeContext(context.Background(), p, ih[:], within, mse.CryptoMethod(provides))
 		res.Method = Method(method)
+		if err == nil && len(behind) > 0 {
+			_, err = rw.Write(behind)
+		}
 		return rw, err
 	})
 	switch {

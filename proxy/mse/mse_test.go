@@ -138,7 +138,8 @@ func TestBothWays(t *testing.T) {
 				if i.Method != want || r.Method != want || r.Provided != c.provides || r.InfoHash != hashOf(5) {
 					t.Fatalf("agreed on %+v and %+v", i, r)
 				}
-				if !bytes.Equal(r.Early, first) || len(i.Early) != 0 {
+				if behind := c.provides&Plaintext != 0; !bytes.HasPrefix(first, r.Early) || len(i.Early) != 0 ||
+					!behind && len(r.Early) != len(first) {
 					t.Fatalf("first words of %d and %d bytes", len(r.Early), len(i.Early))
 				}
 				if (i.Stream == nil) != (want == Plaintext) || (r.Stream == nil) != (want == Plaintext) {
@@ -150,7 +151,7 @@ func TestBothWays(t *testing.T) {
 				for _, end := range []struct {
 					from io.Reader
 					want []byte
-				}{{fromConn(r.Stream, b), there}, {fromConn(i.Stream, a), back}} {
+				}{{fromConn(r.Stream, b), append(first[len(r.Early):], there...)}, {fromConn(i.Stream, a), back}} {
 					got := make([]byte, len(end.want))
 					if _, err := io.ReadFull(end.from, got); err != nil || !bytes.Equal(got, end.want) {
 						t.Fatalf("stream is broken: %v", err)
