@@ -78,7 +78,7 @@ firewall: clients ## Firewall rules, TPROXY and clients behind them in network n
 	@$(GO) test -json -count=1 -timeout 10m ./test/firewall | $(GO) $(TALLY) -name firewall
 
 .PHONY: e2e
-e2e: clients ## End-to-end scenarios with real clients; E2E=pattern chooses
+e2e: clients trixie-if-possible ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
 	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) $(TALLY) -v -name e2e
 
