@@ -80,7 +80,7 @@ firewall: clients ## Firewall rules, TPROXY and clients behind them in network n
 .PHONY: e2e
 e2e: clients trixie-if-possible ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
-	@$(GO) test -json -count=1 -timeout 30m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) $(TALLY) -v -name e2e
+	@$(GO) test -json -count=1 -timeout 45m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) $(TALLY) -v -name e2e
 
 .PHONY: matrix
 matrix: clients trixie-if-possible ## Every client, old and new, x way in x encryption x IPv4/IPv6; writes the table into docs/clients.md
