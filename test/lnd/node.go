@@ -190,6 +190,9 @@ func (n *Node) dial() error {
 	if err != nil {
 		return err
 	}
+	if len(raw) == 0 { // lnd makes the file first
+		return errors.New("its macaroon is not written yet")
+	}
 	n.cert, n.macaroon = cert, units.Secret(hex.EncodeToString(raw))
 	if n.conn, err = dial(n.address, n.cert, n.macaroon); err != nil {
 		return err
