@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"paygate/test/clients"
-	"paygate/test/process"
 	"paygate/test/scenario"
 	"paygate/units"
 )
@@ -25,11 +24,6 @@ func strangers() []proof {
 			proves: "A peer without paygate gets nothing from legacy: choke, its sample and the day's budgets from sample, the rate of " +
 				"throttle, everything from serve, and with deny: true no connection.",
 			run: testLegacy,
-		},
-		{
-			name:   "action max_peers",
-			proves: "A rule with max_peers: 1 serves one peer, and the next once that has left.",
-			run:    testMaxPeers,
 		},
 	}
 }
@@ -147,28 +141,6 @@ func testLegacy(t *testing.T) {
 	}
 }
 
-// testMaxPeers has one rule that bounds the rate, too, and one that does not: paygate then leaves its connections alone.
-func testMaxPeers(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	p := seller(t)
-	sells(ctx, t, p, "",
-		"match: {peer: [127.50.1.0/24, 127.50.2.0/24]}, max_peers: 1, upload: 512 KiB/s, legacy: serve, "+asked,
-		"match: {peer: [127.50.3.0/24, 127.50.4.0/24]}, max_peers: 1, legacy: serve, "+asked)
-	for range 2 {
-		got, ends := grabs(ctx, t, p, strangerWait, 1, 2, 3, 4)
-		if max(got[0], got[1]) < units.MiB || min(got[0], got[1]) != 0 {
-			t.Errorf("two peers got %d and %d bytes of one place", got[0], got[1])
-		}
-		if max(got[2], got[3]) != actionSize || min(got[2], got[3]) != 0 {
-			t.Errorf("two peers got %d and %d bytes of one place", got[2], got[3])
-		}
-		if err := errors.Join(ends...); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // prices are what buyers pay under selling rules.
 func prices() []proof {
 	return []proof{
@@ -176,11 +148,6 @@ func prices() []proof {
 			name:   "action price",
 			proves: "A price per torrent is earned once for all of it, with the size that client.torrents tells.",
 			run:    testPerTorrent,
-		},
-		{
-			name:   "action tiers",
-			proves: "A buyer that has been charged for so much pays the price of that tier from there on, and both books agree.",
-			run:    testTiers,
 		},
 		{
 			name:   "action interval",
@@ -236,48 +203,6 @@ func restart(ctx context.Context, t *testing.T, g *scenario.Gate) {
 	}
 	if err := g.Start(ctx); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// testTiers sells a second torrent to the same buyer: rules are asked again when a connection comes, or after a minute.
-func testTiers(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	site := newSite(t, actionSize)
-	second, err := site.MakeTorrent("the second", actionSize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	terms := scenario.Terms{Price: price(t, "2000 sat per GiB"), Min: units.Sat, Max: 4 * units.Sat}
-	p := actors(t, site, newNetwork(t, site, 0), 0, terms)
-	for _, g := range []*scenario.Gate{p.SellerGate, p.BuyerGate} {
-		hash := "- " + site.Torrent.InfoHash.String()
-		edit(t, g, hash, hash+"\n            - "+second.InfoHash.String())
-	}
-	edit(t, p.SellerGate, "rights: own", "tiers: [{after: 20 MiB, price: 500 sat per GiB}]\n          rights: own")
-	for _, g := range []*scenario.Gate{p.SellerGate, p.BuyerGate} {
-		order(ctx, t, g, `"test" has changed`, "reload")
-	}
-	if err := site.Seed(ctx, p.Seller, p.ClientName("seller"), second); err != nil {
-		t.Fatal(err)
-	}
-	first := finish(ctx, t, p)
-	if err := site.Add(ctx, p.Buyer, p.ClientName("buyer"), second, p.DownloadDir(), p.SellsAt()); err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Poll(ctx, time.Second/10, func() error {
-		done, total, err := p.Buyer.Progress(ctx, second.InfoHash)
-		if err == nil && done < total {
-			err = fmt.Errorf("%d of %d bytes", done, total)
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	earned := agreed(ctx, t, p).Earned - first.Seller.Earned
-	least := price(t, "500 sat per GiB").Charge(actionSize)
-	if first.Seller.Earned < terms.Price.Charge(actionSize) || earned < least-1 || earned > least+8*units.Sat {
-		t.Errorf("earned %s of the first and %s of the second, want %s to %s", first.Seller.Earned, earned, least, least+8*units.Sat)
 	}
 }
 
