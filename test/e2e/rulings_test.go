@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,18 +14,6 @@ import (
 	"paygate/test/scenario"
 	"paygate/units"
 )
-
-// strangers are what selling rules do to peers that cannot pay.
-func strangers() []proof {
-	return []proof{
-		{
-			name: "action legacy",
-			proves: "A peer without paygate gets nothing from legacy: choke, its sample and the day's budgets from sample, the rate of " +
-				"throttle, everything from serve, and with deny: true no connection.",
-			run: testLegacy,
-		},
-	}
-}
 
 // sells gives the seller's gate another list of rules, the entries of which begin with their actions: the torrent and the
 // right to it are added.
@@ -43,16 +30,6 @@ func sells(ctx context.Context, t *testing.T, p *scenario.Pair, section string, 
 		t.Fatal(err)
 	}
 	order(ctx, t, p.SellerGate, "changed now", "reload")
-}
-
-// seller is a seller alone.
-func seller(t *testing.T) *scenario.Pair {
-	t.Helper()
-	need(t, clients.Anacrolix)
-	site := newSite(t, actionSize)
-	return newPair(t, site, newNetwork(t, site, 0), "p", scenario.Plan{
-		Seller: clients.Anacrolix, Terms: scenario.Terms{Price: price(t, "1000 sat per GiB")},
-	})
 }
 
 // grab takes for some time what a peer of that number gets, once every byte, and stays. An error is what ended it before.
@@ -74,71 +51,6 @@ func grab(ctx context.Context, p *scenario.Pair, number int, during time.Duratio
 		<-ctx.Done()
 	}
 	return units.Bytes(k.next-first) * takerBlock, err
-}
-
-// grabs lets several peers take at once, and returns what each has got. An error is what ended one before its time.
-func grabs(ctx context.Context, t *testing.T, p *scenario.Pair, during time.Duration, numbers ...int) ([]units.Bytes, []error) {
-	t.Helper()
-	got, ends := make([]units.Bytes, len(numbers)), make([]error, len(numbers))
-	var all sync.WaitGroup
-	for i, number := range numbers {
-		all.Go(func() { got[i], ends[i] = grab(ctx, p, number, during) })
-	}
-	all.Wait()
-	t.Logf("peers %v got %v bytes in %s", numbers, got, during)
-	return got, ends
-}
-
-const (
-	strangerWait = 8 * time.Second // after 5 s a peer counts as one without paygate
-	asked        = "price: 1000 sat per GiB"
-)
-
-func from(number int) string { return fmt.Sprintf("match: {peer: 127.50.%d.0/24}", number) }
-
-func testLegacy(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	p := seller(t)
-	rules := []string{
-		from(1) + ", legacy: choke, sample: 1 MiB, " + asked,
-		from(2) + ", legacy: throttle, throttle: 256 KiB, " + asked,
-		from(3) + ", legacy: serve, " + asked,
-		from(4) + ", deny: true",
-		"legacy: sample, sample: 1 MiB, " + asked,
-	}
-	sells(ctx, t, p, "  sample_per_torrent_day: 1536 KiB\n", rules...)
-	got, ends := grabs(ctx, t, p, strangerWait, 1, 2, 3, 4, 5, 5, 6)
-	if err := ends[3]; err == nil || got[3] > 0 {
-		t.Errorf("a refused peer got %d bytes, and its connection was not closed", got[3])
-	}
-	ends[3] = nil
-	if err := errors.Join(ends...); err != nil {
-		t.Error(err)
-	}
-	if got[0] != 0 {
-		t.Errorf("choke: %d bytes", got[0])
-	}
-	if got[1] < 256*units.KiB || got[1] > 256*units.KiB*units.Bytes(strangerWait/time.Second) {
-		t.Errorf("throttle: %d bytes in %s", got[1], strangerWait)
-	}
-	if got[2] != actionSize {
-		t.Errorf("serve: %d bytes of %d", got[2], actionSize)
-	}
-	if one := got[4] + got[5]; one > units.MiB || got[6] > units.MiB || one+got[6] != 1536*units.KiB {
-		t.Errorf("sample: %d bytes for two peers of one network, %d for another", one, got[6])
-	}
-	sells(ctx, t, p, "  sample_per_torrent_day: 10 MiB\n  sample_per_day: 1792 KiB\n", rules...)
-	if got, _ := grabs(ctx, t, p, strangerWait, 7); got[0] != 256*units.KiB {
-		t.Errorf("sample: %d bytes at the end of the day's", got[0])
-	}
-	st, err := p.SellerGate.Status(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := 1792 * units.KiB; st.Totals.SampleBytes != want || st.Totals.SoldBytes != 0 {
-		t.Errorf("the books have %d bytes of samples and %d sold, want %d and 0", st.Totals.SampleBytes, st.Totals.SoldBytes, want)
-	}
 }
 
 // prices are what buyers pay under selling rules.
