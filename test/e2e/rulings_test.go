@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"paygate/test/clients"
 	"paygate/test/scenario"
 	"paygate/units"
 )
