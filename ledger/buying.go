@@ -27,11 +27,13 @@ type Intent struct {
 type Caps struct {
 	Torrent  units.Msat // on one torrent, ever
 	Peer     units.Msat // on one seller, ever; 0: none
-	Category units.Msat // on all torrents of one category, ever; 0: none
-	Day      units.Msat // in one UTC day
-	Week     units.Msat // in one week from Monday, UTC; 0: none
-	Month    units.Msat // in one month of the calendar, UTC; 0: none
+	Category units.Msat // on all torrents of one category, ever, and on one torrent whatever categories it had; 0: none
+	Day      units.Msat // in one day
+	Week     units.Msat // in one week from Monday; 0: none
+	Month    units.Msat // in one month of the calendar; 0: none
 	Total    units.Msat // ever
+
+	Zone *time.Location // by whose midnights days, weeks and months begin; nil: UTC
 }
 
 // Payee is what a payment would be for, as far as caps ask.

@@ -419,3 +419,42 @@ func TestFoundCredit(t *testing.T) {
 		check(t, l.Verify(ctx))
 	}
 }
+
+// TestTorrentThatChangesItsCategoryGetsNoFreshCap moves one torrent from category to category.
+func TestTorrentThatChangesItsCategoryGetsNoFreshCap(t *testing.T) {
+	l, w := fresh(t)
+	ctx := context.Background()
+	caps := wide
+	caps.Category = 10_000
+	n := 0
+	buy := func(ih int, category string, m units.Msat, fits bool) {
+		t.Helper()
+		n++
+		i := intent(w, n, 1, ih, m, 0)
+		i.Category = category
+		err := l.Reserve(ctx, i, caps)
+		var over *OverCap
+		switch {
+		case fits:
+			check(t, err)
+		case !errors.As(err, &over) || over.Cap != "category":
+			t.Fatalf("reserved above the cap: %v", err)
+		}
+		left, err := l.Left(ctx, Payee{torrent(ih), peer(1), category}, caps)
+		check(t, err)
+		if !fits && left >= m {
+			t.Fatalf("%v are left", left)
+		}
+	}
+	buy(1, "films", 6000, true)
+	check(t, turn(l, 1, StateSucceeded))
+	buy(1, "series", 3994, false)
+	buy(1, "series", 3000, true) // open
+	buy(1, "books", 994, false)
+	buy(2, "series", 7000, true)
+	buy(2, "series", 1, false)
+	buy(3, "films", 3993, true)
+	buy(3, "films", 1, false)
+	buy(1, "books", 993, true)
+	check(t, l.Verify(ctx))
+}

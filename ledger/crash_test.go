@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"paygate/units"
 )
@@ -40,6 +41,8 @@ func writeUntilKilled(path string) {
 		_, err = l.Succeed(ctx, payment(n), 7, units.Preimage{})
 		fail(err)
 		fail(l.Receive(ctx, Receipt{Seller: peer(2), InfoHash: torrent(2), Price: oneSatPerKiB, Bytes: 500, Free: 100}))
+		_, err = l.Compact(ctx, -48*time.Hour) // all of it
+		fail(err)
 		fmt.Println(n)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // Report is what Inspect has found.
 type Report struct {
-	Entries    int         // in the journal
+	Entries    int         // in the journal, old ones that were summed up included
 	Damage     []string    // what is wrong with the file itself, in SQLite's words
 	Mismatches []*Mismatch // what does not follow from the journal
 }
@@ -43,7 +43,7 @@ func (l *Ledger) inspect(ctx context.Context) (r Report, err error) {
 		if r.Damage, err = damage(ctx, q); err != nil || len(r.Damage) > 0 {
 			return err // the books of a damaged file say nothing
 		}
-		if err := q.QueryRowContext(inner, "SELECT count(*) FROM journal").Scan(&r.Entries); err != nil {
+		if err := q.QueryRowContext(inner, "SELECT (SELECT count(*) FROM journal) + (SELECT coalesce(sum(entries), 0) FROM days)").Scan(&r.Entries); err != nil {
 			return err
 		}
 		r.Mismatches, err = mismatches(ctx, inner, q)

@@ -75,7 +75,7 @@ func (l *Ledger) UnsettledInvoices(ctx context.Context, limit int) (list []Invoi
 	since := l.clock().ms - lateSettlement.Milliseconds()
 	err = l.read(ctx, "list unsettled invoices", func(ctx context.Context, q querier) error {
 		list, err = all(ctx, q, scanInvoice, `SELECT hash, buyer, info_hash, price_msat, price_per, buys, msat, purpose,
-			request, expires FROM invoices WHERE settled = 0 AND expires > ? ORDER BY id DESC LIMIT ?`, since, max(limit, 0))
+			request, expires FROM invoices INDEXED BY invoices_by_expiry WHERE settled = 0 AND expires > ? ORDER BY id DESC LIMIT ?`, since, max(limit, 0))
 		return err
 	})
 	return list, err

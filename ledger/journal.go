@@ -26,6 +26,7 @@ const (
 	KindBlock    = "block"               // the owner has taken a torrent down
 	KindUnblock  = "unblock"             // and let it back
 	KindMissed   = "missed"              // Msat of our credit were given up for what was under way when a connection was cut
+	KindDropped  = "dropped"             // our client has dropped a seller for bad data, after it had delivered for Msat
 )
 
 // record appends an entry; its ID and At are filled in here.

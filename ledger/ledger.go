@@ -32,6 +32,7 @@ type Ledger struct {
 	writing *sql.DB
 	writer  *sql.Conn     // the only connection that writes; nil if ReadOnly
 	turn    chan struct{} // holds one token while the writer is in use
+	queue   queue         // of writes that wait for the turn
 	reading *sql.DB
 }
 

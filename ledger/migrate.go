@@ -15,7 +15,7 @@ import (
 var schemaFiles embed.FS
 
 // schemaVersion is the number of the last step.
-const schemaVersion = 3
+const schemaVersion = 5
 
 var (
 	errNewer    = errors.New("it was written by a newer version of this program")

@@ -99,7 +99,7 @@ func journalLines(t *testing.T, l *Ledger) (lines []string) {
 	t.Helper()
 	check(t, l.read(context.Background(), "read all", func(ctx context.Context, q querier) (err error) {
 		lines, err = all(ctx, q, scanText, `SELECT id, at, kind, party, info_hash, payment_hash,
-			price_msat, price_per, msat, fee, bytes, free, note FROM journal ORDER BY id`)
+			price_msat, price_per, iif(kind = 'dropped', 0, msat), fee, bytes, free, note FROM journal ORDER BY id`) // the fifth schema notes more of drops
 		return err
 	}))
 	return lines

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"math"
 	"math/big"
 	"slices"
 	"time"
@@ -53,7 +52,7 @@ type modelPurchase struct {
 	expires        time.Time
 	state          string
 	fee            units.Msat
-	doneDay        int
+	done           time.Time
 	late           bool // it succeeded after it was written off, whatever the caps say
 }
 
@@ -158,15 +157,15 @@ func (m *model) openInvoice(buyer, ih int, now time.Time) (id int, found bool) {
 	return id, found
 }
 
-// used counts the slow way; the days are those on which the week and the month begin.
-func (m *model) used(ih, seller int, category string, day, week, month int) (u used) {
+// used counts the slow way; the days, as in 2026-03-01, are those on which the week and the month begin.
+func (m *model) used(ih, seller int, category string, zone *time.Location, day, week, month string) (u used) {
 	for _, p := range m.purchases {
-		n, done := p.msat+p.feeLimit, math.MaxInt
+		n, done := p.msat+p.feeLimit, "open"
 		switch p.state {
 		case StateFailed, StateWrittenOff:
 			continue
 		case StateSucceeded:
-			n, done = p.msat+p.fee, p.doneDay
+			n, done = p.msat+p.fee, p.done.In(zone).Format(time.DateOnly)
 		}
 		u.total += n
 		if p.ih == ih {
@@ -181,6 +180,7 @@ func (m *model) used(ih, seller int, category string, day, week, month int) (u u
 			}
 		}
 	}
+	u.category = max(u.category, u.torrent)
 	return u
 }
 

@@ -81,11 +81,11 @@ func (l *Ledger) change(ctx context.Context, doing string, c change) (moved bool
 }
 
 func take(ctx context.Context, q querier, at clock, c change) (moved bool, err error) {
-	var from string
+	var from, category string
 	var expires int64
 	e := Entry{Kind: cmp.Or(kinds[c.to], c.to), PaymentHash: c.hash.String(), Fee: c.fee, Note: c.reason}
-	found, err := one(ctx, q, `SELECT state, expires, seller, info_hash, price_msat, price_per, msat, buys FROM purchases WHERE hash = ?`,
-		[]any{e.PaymentHash}, &from, &expires, &e.Party, &e.InfoHash, &e.Price.Msat, &e.Price.Per, &e.Msat, &e.Bytes)
+	found, err := one(ctx, q, `SELECT state, expires, category, seller, info_hash, price_msat, price_per, msat, buys FROM purchases WHERE hash = ?`,
+		[]any{e.PaymentHash}, &from, &expires, &category, &e.Party, &e.InfoHash, &e.Price.Msat, &e.Price.Per, &e.Msat, &e.Bytes)
 	switch {
 	case err != nil:
 		return false, err
@@ -102,25 +102,36 @@ func take(ctx context.Context, q querier, at clock, c change) (moved bool, err e
 		c.to, c.fee, c.preimage, c.reason, at.ms, e.PaymentHash); err != nil {
 		return false, err
 	}
-	if err := book(ctx, q, at, e); err != nil {
+	if err := book(ctx, q, at, e, category); err != nil {
 		return false, err
 	}
 	return true, record(ctx, q, at, e)
 }
 
 // book carries the end of a payment over to the seller's purse and to what was spent.
-func book(ctx context.Context, q querier, at clock, e Entry) error {
+func book(ctx context.Context, q querier, at clock, e Entry, category string) error {
 	switch e.Kind {
 	case StateFailed:
 		return run(ctx, q, "UPDATE purses SET failed = failed + 1 WHERE seller = ?", e.Party)
 	case StateSucceeded:
-		if err := run(ctx, q, "UPDATE purses SET paid = paid + ?, fees = fees + ? WHERE seller = ?", e.Msat, e.Fee, e.Party); err != nil {
-			return err
-		}
-		return run(ctx, q, `INSERT INTO spent VALUES (?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET msat = msat + excluded.msat, fees = fees + excluded.fees`, e.InfoHash, at.day, e.Msat, e.Fee)
+		return bookSpent(ctx, q, at, e, category)
 	}
 	return nil
+}
+
+// bookSpent adds a payment to every sum that caps look at.
+func bookSpent(ctx context.Context, q querier, at clock, e Entry, category string) error {
+	if err := run(ctx, q, "UPDATE purses SET paid = paid + ?, fees = fees + ? WHERE seller = ?", e.Msat, e.Fee, e.Party); err != nil {
+		return err
+	}
+	const add = " ON CONFLICT DO UPDATE SET msat = msat + excluded.msat, fees = fees + excluded.fees"
+	if err := run(ctx, q, "INSERT INTO spent_categories VALUES (?, ?, ?)"+add, category, e.Msat, e.Fee); err != nil {
+		return err
+	}
+	if err := run(ctx, q, "INSERT INTO spent_quarters VALUES (?, ?, ?)"+add, at.ms/msPerQuarter, e.Msat, e.Fee); err != nil {
+		return err
+	}
+	return run(ctx, q, "INSERT INTO spent VALUES (?, ?, ?, ?)"+add, e.InfoHash, at.day, e.Msat, e.Fee)
 }
 
 // OpenPurchases returns the payments whose outcome is open (intent, sent or unknown), oldest first: after a restart,

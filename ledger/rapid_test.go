@@ -50,17 +50,28 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 			Category: units.Msat(drawCap.Draw(rt, "cap per category")),
 			Week:     units.Msat(drawCap.Draw(rt, "cap per week")),
 			Month:    units.Msat(drawCap.Draw(rt, "cap per month")),
+			Zone:     rapid.SampledFrom(zones(rt)).Draw(rt, "zone"),
 		}
 		x.l = reopen(rt, x.path, x.w)
 		defer func() { check(rt, x.l.Close()) }()
 		rt.Repeat(map[string]func(*rapid.T){
 			"invoice": x.invoice, "settle": x.settle, "charge": x.charge, "sample": x.sample,
 			"reserve": x.reserve, "step": x.step, "receive": x.receive, "write off": x.writeOff,
-			"wait": x.wait, "reopen": x.reopen, "compare": x.compare,
+			"wait": x.wait, "reopen": x.reopen, "compare": x.compare, "compact": x.compact,
 		})
 		x.compare(rt)
 		check(rt, x.l.Verify(context.Background()))
 	})
+}
+
+// zones are some whose days begin at other times than those of UTC.
+func zones(t failer) (list []*time.Location) {
+	for _, name := range []string{"UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/St_Johns"} {
+		zone, err := time.LoadLocation(name)
+		check(t, err)
+		list = append(list, zone)
+	}
+	return list
 }
 
 func (x *world) day() int { return int(x.w.t.UnixMilli() / msPerDay) }
@@ -143,15 +154,15 @@ func (x *world) reserve(t *rapid.T) {
 
 // used asks the model, which does not compute when a week and a month begin: it goes back day by day.
 func (x *world) used(ih, seller int, category string) used {
-	week, month := x.w.t.UTC(), x.w.t.UTC()
+	now := x.w.t.In(x.caps.Zone)
+	week, month := now, now
 	for week.Weekday() != time.Monday {
 		week = week.AddDate(0, 0, -1)
 	}
 	for month.Day() != 1 {
 		month = month.AddDate(0, 0, -1)
 	}
-	day := func(t time.Time) int { return int(t.UnixMilli() / msPerDay) }
-	return x.m.used(ih, seller, category, x.day(), day(week), day(month))
+	return x.m.used(ih, seller, category, x.caps.Zone, now.Format(time.DateOnly), week.Format(time.DateOnly), month.Format(time.DateOnly))
 }
 
 // room is what the tightest cap leaves; negative above one.
@@ -193,7 +204,7 @@ func (x *world) step(t *rapid.T) {
 	check(t, err)
 	if p.state != to {
 		p.late = p.late || p.state == StateWrittenOff && to == StateSucceeded
-		p.state, p.fee, p.doneDay = to, fee, x.day()
+		p.state, p.fee, p.done = to, fee, x.w.t
 	}
 }
 

@@ -3,7 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
-	"time"
+	"strings"
 
 	"paygate/units"
 )
@@ -19,7 +19,7 @@ func (l *Ledger) Reserve(ctx context.Context, i Intent, caps Caps) error {
 		if err := checkIntent(ctx, q, i); err != nil {
 			return err
 		}
-		u, err := usage(ctx, q, at, Payee{i.InfoHash, i.Seller, i.Category})
+		u, err := usage(ctx, q, windowsAt(at, caps.Zone), Payee{i.InfoHash, i.Seller, i.Category})
 		if err != nil {
 			return err
 		}
@@ -71,32 +71,38 @@ type used struct{ torrent, peer, category, day, week, month, total units.Msat }
 
 // usage sums what was spent, fees included, and what open payments may yet cost. An open payment counts against
 // today whenever it began, and a succeeded one against the day on which that became certain, so that one over
-// midnight counts on both. Days after today, seen when the clock is set back, count as today, and so with weeks and
-// months.
-func usage(ctx context.Context, q querier, at clock, p Payee) (u used, err error) {
+// midnight counts on both. What became certain after now, seen when the clock is set back, counts as today, and so with
+// weeks and months.
+func usage(ctx context.Context, q querier, since windows, p Payee) (u used, err error) {
 	var openHere, openPeer, openCategory, open units.Msat
 	err = q.QueryRowContext(ctx, `SELECT
 		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE info_hash = ?1),
 		(SELECT coalesce(sum(paid + fees), 0) FROM purses WHERE seller = ?2),
-		(SELECT coalesce(sum(msat + fee), 0) FROM purchases WHERE category = ?3 AND state = 'succeeded'),
-		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?4),
-		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?5),
-		(SELECT coalesce(sum(msat + fees), 0) FROM spent WHERE day >= ?6),
+		coalesce((SELECT msat + fees FROM spent_categories WHERE category = ?3), 0),
+		`+spentSince("?4")+", "+spentSince("?5")+", "+spentSince("?6")+`,
 		(SELECT coalesce(sum(msat + fees), 0) FROM spent),
 		coalesce(sum(msat + fee_limit) FILTER (WHERE info_hash = ?1), 0),
 		coalesce(sum(msat + fee_limit) FILTER (WHERE seller = ?2), 0),
 		coalesce(sum(msat + fee_limit) FILTER (WHERE category = ?3), 0),
 		coalesce(sum(msat + fee_limit), 0)
 		FROM purchases WHERE state IN ('intent', 'sent', 'unknown')`,
-		p.InfoHash.String(), p.Seller.String(), p.Category, at.day, at.week(), at.month()).
+		p.InfoHash.String(), p.Seller.String(), p.Category, since.day, since.week, since.month).
 		Scan(&u.torrent, &u.peer, &u.category, &u.day, &u.week, &u.month, &u.total, &openHere, &openPeer, &openCategory, &open)
 	u.torrent += openHere
 	u.peer += openPeer
-	u.category += openCategory
+	u.category = max(u.category+openCategory, u.torrent) // a torrent takes what was spent on it to another category
 	for _, sum := range []*units.Msat{&u.day, &u.week, &u.month, &u.total} {
 		*sum += open
 	}
 	return u, err
+}
+
+// spentSince is what was spent from a moment on: whole quarters of an hour, with which days begin in all zones, and what
+// else there is before the first of them.
+func spentSince(moment string) string {
+	return strings.ReplaceAll(`((SELECT coalesce(sum(msat + fees), 0) FROM spent_quarters WHERE quarter >= (? + 899999) / 900000) +
+		(SELECT coalesce(sum(msat + fee), 0) FROM purchases
+			WHERE state = 'succeeded' AND updated >= ? AND updated < (? + 899999) / 900000 * 900000))`, "?", moment)
 }
 
 // fits returns *OverCap for the first cap that wanted more would exceed.
@@ -134,7 +140,7 @@ func (u used) against(c Caps) []OverCap {
 func (l *Ledger) Left(ctx context.Context, p Payee, caps Caps) (left units.Msat, err error) {
 	at := l.clock()
 	err = l.read(ctx, "read what is left of the caps", func(ctx context.Context, q querier) error {
-		u, err := usage(ctx, q, at, p)
+		u, err := usage(ctx, q, windowsAt(at, caps.Zone), p)
 		left = u.left(caps)
 		return err
 	})
@@ -147,13 +153,4 @@ func (u used) left(c Caps) units.Msat {
 		left = min(left, o.Limit-o.Used)
 	}
 	return max(0, left)
-}
-
-// week is the Monday on or before the day.
-func (c clock) week() int64 { return c.day - (c.day+3)%7 } // 1 January 1970 was a Thursday
-
-// month is the first day of the day's month.
-func (c clock) month() int64 {
-	y, m, _ := time.UnixMilli(c.ms).UTC().Date()
-	return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC).UnixMilli() / msPerDay
 }

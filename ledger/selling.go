@@ -61,7 +61,7 @@ type Account struct {
 	Balance       units.Msat // Paid - Charged; negative is a debt
 	Lots          []Lot      // with something left, oldest first
 	Tallies       []Tally
-	LastPurchase  units.Msat // the latest settled payment
+	LastPurchase  units.Msat // the latest settled payment for bytes; 0 if there was none
 	Defaulted     bool       // MarkDefaulted was called once
 	Billed        units.Msat // of Charged: to be paid by a buyer on credit, since BilledAt; 0 if it owes nothing
 	BilledAt      time.Time  // zero if Billed is 0

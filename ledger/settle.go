@@ -34,8 +34,9 @@ func (l *Ledger) Settle(ctx context.Context, s Settlement) (c Credited, credited
 
 // credit turns our unsettled invoice into a lot.
 func credit(ctx context.Context, q querier, at clock, s Settlement) (c Credited, ours bool, err error) {
-	ours, err = one(ctx, q, "SELECT buyer, info_hash, price_msat, price_per FROM invoices WHERE hash = ? AND settled = 0",
-		[]any{s.Hash.String()}, hexColumn(c.Buyer[:]), hexColumn(c.InfoHash[:]), &c.Price.Msat, &c.Price.Per)
+	var purpose string
+	ours, err = one(ctx, q, "SELECT buyer, info_hash, price_msat, price_per, purpose FROM invoices WHERE hash = ? AND settled = 0",
+		[]any{s.Hash.String()}, hexColumn(c.Buyer[:]), hexColumn(c.InfoHash[:]), &c.Price.Msat, &c.Price.Per, &purpose)
 	if err != nil || !ours {
 		return Credited{}, false, err
 	}
@@ -52,14 +53,18 @@ func credit(ctx context.Context, q querier, at clock, s Settlement) (c Credited,
 	}); err != nil {
 		return Credited{}, false, err
 	}
-	c.Balance, err = addLot(ctx, q, at, c, s.Hash)
+	c.Balance, err = addLot(ctx, q, at, c, s.Hash, purpose == purposeBytes)
 	return c, true, err
 }
 
-// addLot adds the credit to the account, uses it for the buyer's debt first, and returns the new balance.
-func addLot(ctx context.Context, q querier, at clock, c Credited, hash units.PaymentHash) (balance units.Msat, err error) {
-	err = q.QueryRowContext(ctx, `UPDATE buyers SET paid = paid + ?1, last_purchase = ?1 WHERE buyer = ?2
-		RETURNING paid - charged`, c.Msat, c.Buyer.String()).Scan(&balance)
+// purposeBytes is what an invoice is for that buys bytes, and pays no debt.
+const purposeBytes = "bytes"
+
+// addLot adds the credit to the account, uses it for the buyer's debt first, and returns the new balance. The size of the
+// payment is the buyer's latest purchase if it is one.
+func addLot(ctx context.Context, q querier, at clock, c Credited, hash units.PaymentHash, purchase bool) (balance units.Msat, err error) {
+	err = q.QueryRowContext(ctx, `UPDATE buyers SET paid = paid + ?1, last_purchase = iif(?3, ?1, last_purchase) WHERE buyer = ?2
+		RETURNING paid - charged`, c.Msat, c.Buyer.String(), purchase).Scan(&balance)
 	if err != nil {
 		return 0, err
 	}

@@ -17,22 +17,25 @@ func sold(ctx context.Context, q querier, t *Totals) error {
 	return q.QueryRowContext(ctx, `SELECT
 		(SELECT coalesce(sum(bytes), 0) FROM tallies),
 		(SELECT coalesce(sum(bytes), 0) FROM sample_days),
-		(SELECT count(*) FROM lots),
+		(SELECT coalesce(max(id), 0) FROM lots), -- none is ever removed
 		coalesce(sum(paid), 0), coalesce(sum(charged), 0),
 		coalesce(sum(max(paid - charged, 0)), 0), coalesce(sum(max(charged - paid, 0)), 0)
 		FROM buyers`).Scan(&t.SoldBytes, &t.SampleBytes, &t.PaymentsIn, &t.Received, &t.Earned, &t.CreditOwed, &t.Debt)
 }
 
+// bought counts the payments that succeeded as those that have not ended otherwise, which are few or counted already.
 func bought(ctx context.Context, q querier, t *Totals) error {
+	var ended, open, off int
 	err := q.QueryRowContext(ctx, `SELECT
 		coalesce(sum(received - free), 0), coalesce(sum(free), 0), coalesce(sum(paid), 0), coalesce(sum(fees), 0),
-		coalesce(sum(max(paid - charged - written_off, 0)), 0) FROM purses`).
-		Scan(&t.BoughtBytes, &t.FreeBytes, &t.Paid, &t.Fees, &t.CreditHeld)
+		coalesce(sum(max(paid - charged - written_off, 0)), 0), coalesce(sum(purchases - failed), 0),
+		(SELECT count(*) FROM purchases WHERE state = 'written off') FROM purses`).
+		Scan(&t.BoughtBytes, &t.FreeBytes, &t.Paid, &t.Fees, &t.CreditHeld, &ended, &off)
 	if err != nil {
 		return err
 	}
-	return q.QueryRowContext(ctx, `SELECT
-		coalesce(sum(msat + fee_limit) FILTER (WHERE state IN ('intent', 'sent', 'unknown')), 0),
-		count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE state = 'unknown')
-		FROM purchases`).Scan(&t.Pending, &t.PaymentsOut, &t.Unknown)
+	err = q.QueryRowContext(ctx, `SELECT coalesce(sum(msat + fee_limit), 0), count(*), count(*) FILTER (WHERE state = 'unknown')
+		FROM purchases WHERE state IN ('intent', 'sent', 'unknown')`).Scan(&t.Pending, &open, &t.Unknown)
+	t.PaymentsOut = ended - open - off
+	return err
 }

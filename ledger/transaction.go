@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
 )
 
 // querier is a transaction: what both *sql.Conn and *sql.Tx can do.
@@ -19,59 +16,6 @@ type querier interface {
 }
 
 var errReadOnly = errors.New("the ledger was opened for reading only")
-
-// write runs fn in one transaction of the only writing connection. The context can end the wait for the turn; once
-// begun, a transaction is never interrupted, so an error means that nothing was written.
-func (l *Ledger) write(ctx context.Context, doing string, fn func(context.Context, querier) error) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	if l.writer == nil {
-		return fmt.Errorf("%s: %w", doing, errReadOnly)
-	}
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", doing, ctx.Err())
-	}
-	defer func() { <-l.turn }()
-	if err := transact(context.WithoutCancel(ctx), l.writer, fn); err != nil {
-		return fmt.Errorf("%s: %w", doing, explain(err))
-	}
-	return nil
-}
-
-// transact is BEGIN, fn and COMMIT by hand: database/sql would put a connection whose COMMIT failed back into
-// service with the transaction still open.
-func transact(ctx context.Context, c *sql.Conn, fn func(context.Context, querier) error) (err error) {
-	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	done := false
-	defer func() {
-		if !done {
-			err = errors.Join(err, rollback(ctx, c))
-		}
-	}()
-	if err := fn(ctx, c); err != nil {
-		return err
-	}
-	if _, err := c.ExecContext(ctx, "COMMIT"); err != nil {
-		return err
-	}
-	done = true
-	return nil
-}
-
-// rollback ends a transaction. A full or broken disk has already ended it: then there is nothing to do, which is an
-// error to SQLite. Should one be open all the same, the next BEGIN fails.
-func rollback(ctx context.Context, c *sql.Conn) error {
-	_, err := c.ExecContext(ctx, "ROLLBACK")
-	if s := (*sqlite.Error)(nil); errors.As(err, &s) && s.Code() == lib.SQLITE_ERROR {
-		return nil
-	}
-	return err
-}
 
 // read runs fn on one consistent state of the file. Like write, it cannot be interrupted once begun.
 func (l *Ledger) read(ctx context.Context, doing string, fn func(context.Context, querier) error) error {
@@ -133,7 +77,10 @@ func all[T any](ctx context.Context, q querier, scan func(*sql.Rows, *T) error, 
 	return list, rows.Err()
 }
 
-const msPerDay = 24 * 60 * 60 * 1000
+const (
+	msPerDay     = 24 * 60 * 60 * 1000
+	msPerQuarter = 15 * 60 * 1000
+)
 
 // clock is the time of one transaction.
 type clock struct {

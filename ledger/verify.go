@@ -27,12 +27,14 @@ type audit struct{ table, journal, holds string }
 var audits = []audit{
 	{
 		"buyers", `SELECT party, sum(iif(kind = 'settled', msat, 0)), sum(iif(kind = 'charge', msat, 0)), max(kind = 'default')
-			FROM journal WHERE kind IN ('invoice', 'settled', 'charge', 'default') GROUP BY party`,
+			FROM entries WHERE kind IN ('invoice', 'settled', 'charge', 'default') GROUP BY party`,
 		"SELECT buyer, paid, charged, defaulted FROM buyers",
 	},
 	{
-		"latest purchases", "SELECT party, msat, max(id) > 0 FROM journal WHERE kind = 'settled' GROUP BY party",
-		"SELECT buyer, last_purchase, 1 FROM buyers WHERE paid > 0",
+		"latest purchases", `SELECT s.party, s.msat, max(s.id) > 0 FROM journal s
+			JOIN journal i ON i.kind = 'invoice' AND i.payment_hash = s.payment_hash AND i.note = 'bytes'
+			WHERE s.kind = 'settled' GROUP BY s.party`,
+		"SELECT buyer, last_purchase, 1 FROM buyers WHERE last_purchase > 0",
 	},
 	{
 		"invoices", `SELECT payment_hash, party, info_hash, price_msat, price_per, msat, bytes, note,
@@ -41,7 +43,7 @@ var audits = []audit{
 	},
 	{
 		"lots", `SELECT s.payment_hash, s.party, s.info_hash, s.price_msat, s.price_per, s.msat, coalesce(d.spent, 0)
-			FROM journal s LEFT JOIN (SELECT payment_hash, sum(msat) AS spent FROM journal
+			FROM journal s LEFT JOIN (SELECT payment_hash, sum(msat) AS spent FROM entries
 				WHERE kind IN ('charge', 'repaid') GROUP BY payment_hash) d ON d.payment_hash = s.payment_hash
 			WHERE s.kind = 'settled'`,
 		"SELECT hash, buyer, info_hash, price_msat, price_per, msat, spent FROM lots",
@@ -52,22 +54,22 @@ var audits = []audit{
 	},
 	{
 		"tallies", `SELECT party, info_hash, price_msat, price_per, sum(bytes), sum(msat)
-			FROM journal WHERE kind = 'charge' GROUP BY party, info_hash, price_msat, price_per`,
+			FROM entries WHERE kind = 'charge' GROUP BY party, info_hash, price_msat, price_per`,
 		"SELECT buyer, info_hash, price_msat, price_per, bytes, msat FROM tallies",
 	},
 	{
-		"samples", "SELECT info_hash, party, sum(bytes) FROM journal WHERE kind = 'sample' GROUP BY info_hash, party",
+		"samples", "SELECT info_hash, party, sum(bytes) FROM entries WHERE kind = 'sample' GROUP BY info_hash, party",
 		"SELECT info_hash, subnet, bytes FROM samples",
 	},
 	{
-		"days of samples", "SELECT at / 86400000, info_hash, sum(bytes) FROM journal WHERE kind = 'sample' GROUP BY 1, 2",
+		"days of samples", "SELECT at / 86400000, info_hash, sum(bytes) FROM entries WHERE kind = 'sample' GROUP BY 1, 2",
 		"SELECT day, info_hash, bytes FROM sample_days",
 	},
 	{
 		"purses", `SELECT party, sum(iif(kind = 'succeeded', msat, 0)), sum(iif(kind = 'succeeded', fee, 0)),
 			sum(iif(kind = 'received', msat, 0)), sum(CASE kind WHEN 'written off' THEN msat WHEN 'missed' THEN msat WHEN 'found' THEN -msat ELSE 0 END),
 			sum(iif(kind = 'missed', msat, 0)), sum(iif(kind = 'received', bytes, 0)), sum(free), sum(kind = 'intent'), sum(kind = 'failed')
-			FROM journal WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off', 'missed', 'found') GROUP BY party`,
+			FROM entries WHERE kind IN ('intent', 'succeeded', 'failed', 'received', 'written off', 'missed', 'found') GROUP BY party`,
 		"SELECT seller, paid, fees, charged, written_off, missed, received, free, purchases, failed FROM purses",
 	},
 	{
@@ -86,8 +88,17 @@ var audits = []audit{
 		"SELECT info_hash, day, msat, fees FROM spent",
 	},
 	{
+		"spending by category", `SELECT i.category, sum(s.msat), sum(s.fee) FROM journal s JOIN journal i
+			ON i.payment_hash = s.payment_hash AND i.kind = 'intent' WHERE s.kind = 'succeeded' GROUP BY 1`,
+		"SELECT category, msat, fees FROM spent_categories",
+	},
+	{
+		"spending by quarter of an hour", "SELECT at / 900000, sum(msat), sum(fee) FROM journal WHERE kind = 'succeeded' GROUP BY 1",
+		"SELECT quarter, msat, fees FROM spent_quarters",
+	},
+	{
 		"receipts", `SELECT party, info_hash, price_msat, price_per, sum(bytes), sum(free), sum(msat)
-			FROM journal WHERE kind = 'received' GROUP BY party, info_hash, price_msat, price_per`,
+			FROM entries WHERE kind = 'received' GROUP BY party, info_hash, price_msat, price_per`,
 		"SELECT seller, info_hash, price_msat, price_per, bytes, free, msat FROM receipts",
 	},
 	{
@@ -96,13 +107,22 @@ var audits = []audit{
 		"SELECT seller, info_hash, day, msat FROM losses",
 	},
 	{
+		"drops", `SELECT party, count(*), at, info_hash, note, msat, max(id) > 0 FROM journal WHERE kind = 'dropped' GROUP BY party`,
+		"SELECT seller, times, latest, info_hash, reason, delivered, 1 FROM drops",
+	},
+	{
+		"marks", `SELECT party, sum(iif(kind = 'settled', msat, 0)), sum(iif(kind = 'charge', msat, 0)) FROM entries
+			WHERE kind IN ('settled', 'charge') AND id <= (SELECT upto FROM compacted) GROUP BY party`,
+		"SELECT buyer, paid, charged FROM marks",
+	},
+	{
 		"blocks", `SELECT info_hash, note, at FROM (SELECT info_hash, note, at, kind, max(id) FROM journal
 			WHERE kind IN ('block', 'unblock') GROUP BY info_hash) WHERE kind = 'block'`,
 		"SELECT info_hash, reason, since FROM blocks",
 	},
 }
 
-// Verify computes every sum again from the journal, compares it with the tables, and checks that each tally costs
+// Verify computes every sum again from the journal (and the days that Compact has taken out of it), compares it with the tables, and checks that each tally costs
 // what its bytes cost at its price. A difference is a *Mismatch. It reads the whole journal: minutes on a large one,
 // during which others can go on writing; ctx can end it between two tables.
 func (l *Ledger) Verify(ctx context.Context) error {

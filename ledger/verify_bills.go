@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 )
 
 // account is a buyer's running sums while the journal is read again.
@@ -38,19 +39,18 @@ func (a *account) follow(e event) {
 	}
 }
 
-// checkBills computes from the journal what each buyer has to pay by when.
-func checkBills(ctx context.Context, q querier) (*Mismatch, error) {
+// replay follows the lines of the journal after one and up to another.
+func replay(ctx context.Context, q querier, after, upto int64, accounts map[string]*account) error {
 	rows, err := q.QueryContext(ctx, `SELECT party, kind, note, payment_hash, msat, at FROM journal
-		WHERE kind IN ('settled', 'charge') ORDER BY id`)
+		WHERE id > ? AND id <= ? AND kind IN ('settled', 'charge') ORDER BY id`, after, upto)
 	if err != nil {
-		return nil, fmt.Errorf("bills: %w", err)
+		return err
 	}
 	defer rows.Close()
-	accounts := make(map[string]*account)
 	for rows.Next() {
 		var e event
 		if err := scanEvent(rows, &e); err != nil {
-			return nil, fmt.Errorf("bills: %w", err)
+			return err
 		}
 		a := accounts[e.party]
 		if a == nil {
@@ -59,10 +59,40 @@ func checkBills(ctx context.Context, q querier) (*Mismatch, error) {
 		}
 		a.follow(e)
 	}
-	if err := rows.Err(); err != nil {
+	return rows.Err()
+}
+
+// checkBills computes from the journal what each buyer has to pay by when.
+func checkBills(ctx context.Context, q querier) (*Mismatch, error) {
+	var done int64
+	err := q.QueryRowContext(ctx, "SELECT upto FROM compacted").Scan(&done)
+	if err != nil {
+		return nil, fmt.Errorf("bills: %w", err)
+	}
+	accounts, err := marks(ctx, q, "")
+	if err == nil {
+		err = replay(ctx, q, done, math.MaxInt64, accounts)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("bills: %w", err)
 	}
 	return compareBills(ctx, q, accounts)
+}
+
+// marks reads accounts as they were at the last entry that was compacted.
+func marks(ctx context.Context, q querier, which string, args ...any) (map[string]*account, error) {
+	type mark struct {
+		buyer string
+		account
+	}
+	list, err := all(ctx, q, func(r *sql.Rows, m *mark) error {
+		return r.Scan(&m.buyer, &m.paid, &m.charged, &m.billed, &m.billedAt)
+	}, "SELECT buyer, paid, charged, billed, billed_at FROM marks "+which, args...)
+	accounts := make(map[string]*account, len(list))
+	for i := range list {
+		accounts[list[i].buyer] = &list[i].account
+	}
+	return accounts, err
 }
 
 func compareBills(ctx context.Context, q querier, accounts map[string]*account) (*Mismatch, error) {

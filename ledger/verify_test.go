@@ -37,6 +37,8 @@ func lived(t *testing.T) *Ledger {
 	check(t, turn(l, 3, StateWrittenOff))
 	_, err := l.AddBlock(ctx, torrent(2), "")
 	check(t, err)
+	_, err = l.AddDrop(ctx, peer(4), torrent(1), "")
+	check(t, err)
 	check(t, l.Verify(ctx))
 	return l
 }
@@ -61,6 +63,7 @@ func TestVerifyFindsEveryTampering(t *testing.T) {
 		"losses":              {"UPDATE losses SET msat = 0", "DELETE FROM losses"},
 		"bills":               {"UPDATE buyers SET billed = 1", "UPDATE buyers SET billed_at = 1"},
 		"blocks":              {"UPDATE blocks SET since = 0", "UPDATE blocks SET reason = 'x'", "DELETE FROM blocks", "INSERT INTO blocks VALUES ('00', '', 1)"},
+		"drops":               {"UPDATE drops SET times = 2", "UPDATE drops SET latest = 0", "UPDATE drops SET delivered = 0", "DELETE FROM drops"},
 	} {
 		for _, statement := range statements {
 			t.Run(statement, func(t *testing.T) {
@@ -149,6 +152,7 @@ func TestJournalExplainsALife(t *testing.T) {
 		{KindIntent, 5000, 5120},
 		{KindGivenUp, 5000, 5120},
 		{KindBlock, 0, 0},
+		{KindDropped, 4500, 0},
 	})
 	none, err := l.Journal(ctx, 0, -1)
 	check(t, err)

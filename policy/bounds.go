@@ -1,6 +1,10 @@
 package policy
 
-import "paygate/units"
+import (
+	"time"
+
+	"paygate/units"
+)
 
 // The most that can be lost.
 //
@@ -12,6 +16,10 @@ import "paygate/units"
 // LossLimit on the torrent or DayLossLimit on the day; so the loss to them is below that limit and what was at stake
 // when it was reached: at most 2 times an unused and a pending purchase. A payment whose outcome is open counts as
 // spent, and at most 2 to unproven sellers and 8 in all may be open. MayPaySeller holds a buyer to all of it.
+//
+// What is at stake with a seller grows with what it has delivered: see Stake. It falls to nothing for one that the client
+// has dropped for bad data, for DroppedFor: what that one holds counts as lost until it is delivered, and afterwards it
+// is a stranger, whatever it delivered before.
 const (
 	maxUnproven           = 2
 	maxUnresolvedUnproven = 2
@@ -21,23 +29,30 @@ const (
 	lostPercentOfDay      = 2  // of the day's cap
 	creditPercent         = 10 // of lifetime payments
 	paymentsPerSeller     = 4  // smallest payments for which each paid seller must be needed
+
+	stakeGrowth = 2 * provenGrowth // of what a seller has delivered, to be at stake
+
+	firstDrop = 6 * time.Hour // after a seller was dropped for the first time
+	dropsGrow = 8             // times longer each further time, up to
+	mostDrop  = 30 * 24 * time.Hour
 )
 
 // Exposure is what a buyer has at stake when it asks whether it may pay a seller now. Counts and amounts that speak
 // of "others" leave out the seller in question.
 type Exposure struct {
 	// This seller.
+	Dropped bool       // our client has dropped it for bad data, and that is not over
 	Proven  bool       // it has delivered a whole purchase of ours before
 	Paid    bool       // we have paid it for this torrent before
 	Pending bool       // a payment to it is unresolved
 	Balance units.Msat // our unused credit with it, by our own count
 	Last    units.Msat // our latest purchase from it
-	Max     units.Msat // the owner's limit of exposure to one seller; counts for proven sellers only
+	Max     units.Msat // the most to have at stake with it, by Stake; counts for proven sellers only
 
 	// This torrent.
 	OthersUnproven int         // other unproven sellers that hold unused credit of ours or have a payment pending
 	OthersPaid     int         // other sellers that were ever paid for it
-	Lost           units.Msat  // written off on it
+	Lost           units.Msat  // written off on it, or held by sellers that are dropped
 	Cap            units.Msat  // the owner's cap per torrent
 	Least          units.Msat  // the owner's smallest purchase
 	Smallest       units.Msat  // the smallest purchase from this seller
@@ -45,7 +60,7 @@ type Exposure struct {
 	Left           units.Bytes // bytes still wanted; -1: not known, and then the number of sellers has no bound of its own
 
 	// In all.
-	LostToday          units.Msat
+	LostToday          units.Msat // like Lost, today and on all torrents
 	DayCap             units.Msat
 	UnresolvedUnproven int // unresolved payments to unproven sellers
 	Unresolved         int // unresolved payments
@@ -59,12 +74,15 @@ const (
 	WhyStrangers  = "too-many-strangers" // enough unproven sellers hold our money
 	WhyLosses     = "losses"             // unproven sellers have cost enough
 	WhySellers    = "too-many-sellers"   // what is left is not worth another seller
+	WhyDropped    = "dropped"            // our client has dropped it for bad data
 )
 
 // MayPaySeller reports whether one more purchase from a seller keeps within the bounds of what may be lost, and if
 // not, why.
 func MayPaySeller(e Exposure) (ok bool, why string) {
 	switch {
+	case e.Dropped:
+		return false, WhyDropped
 	case e.Pending:
 		return false, WhyPending
 	case e.Balance >= Unused(e):
@@ -91,6 +109,34 @@ func Unused(e Exposure) units.Msat {
 		return max(e.Last, e.Smallest, e.Max)
 	}
 	return max(e.Last, e.Smallest)
+}
+
+// Stake returns how much a buyer may have at stake with a seller: thirty-two times what the seller has delivered since
+// it was last dropped (two purchases that have each grown sixteenfold), or a stranger's second purchase if that is more.
+// It is never more than most, the owner's limit; but at least a smallest purchase.
+func Stake(delivered, most, smallest units.Msat) units.Msat {
+	grown := most
+	if delivered < most/stakeGrowth {
+		grown = max(0, delivered) * stakeGrowth
+	}
+	second := most
+	if smallest < most/strangerGrowth {
+		second = strangerGrowth * smallest
+	}
+	return max(grown, second, smallest)
+}
+
+// DroppedFor returns for how long nothing is bought from a seller after our client has dropped it for bad data, the
+// given number of times in all: 6 hours, 2 days, 16 days, then 30 days. It is 0 for a seller that was never dropped.
+func DroppedFor(times int) time.Duration {
+	if times <= 0 {
+		return 0
+	}
+	d := firstDrop
+	for n := 1; n < times && d < mostDrop; n++ {
+		d *= dropsGrow
+	}
+	return min(d, mostDrop)
 }
 
 // LossLimit returns the loss on a torrent at which no unproven seller is paid any more: 5 first payments, which are

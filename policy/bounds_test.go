@@ -2,6 +2,7 @@ package policy
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -28,6 +29,8 @@ func TestMayPaySeller(t *testing.T) {
 	}{
 		{"nothing at stake", nil, ""},
 		{"never paid before", func(e *Exposure) { e.Paid, e.Last = false, 0 }, ""},
+		{"dropped by the client", func(e *Exposure) { e.Dropped = true }, WhyDropped},
+		{"dropped by the client, proven", func(e *Exposure) { e.Dropped, e.Proven = true, true }, WhyDropped},
 		{"a payment pending", func(e *Exposure) { e.Pending = true }, WhyPending},
 		{"a payment pending, proven", func(e *Exposure) { e.Pending, e.Proven = true, true }, WhyPending},
 
@@ -165,5 +168,51 @@ func TestCreditLine(t *testing.T) {
 				t.Errorf("got %d, want %d", got, c.want)
 			}
 		})
+	}
+}
+
+func TestStakeGrowsWithWhatWasDelivered(t *testing.T) {
+	for _, c := range []struct {
+		name                            string
+		delivered, most, smallest, want units.Msat
+	}{
+		{"a stranger", 0, 1_000_000, 10_000, 40_000},
+		{"a debtor of ours", -5, 1_000_000, 10_000, 40_000},
+		{"a first purchase", 10_000, 1_000_000, 10_000, 320_000},
+		{"some more", 31_249, 1_000_000, 10_000, 999_968},
+		{"the owner's limit", 31_250, 1_000_000, 10_000, 1_000_000},
+		{"all there is", units.MaxMsat, 1_000_000, 10_000, 1_000_000},
+		{"no limit to speak of", 10_000, units.MaxMsat, 10_000, 320_000},
+		{"a stranger's second purchase is above the limit", 0, 30_000, 10_000, 30_000},
+		{"the smallest purchase is above the limit", 0, 5_000, 10_000, 10_000},
+		{"a stranger that sells dear", 0, units.MaxMsat, units.MaxMsat, units.MaxMsat},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Stake(c.delivered, c.most, c.smallest); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// TestStakeKeepsItsBounds: it never falls as more is delivered, and keeps between its limits.
+func TestStakeKeepsItsBounds(t *testing.T) {
+	amount := rapid.Int64Range(0, int64(units.MaxMsat))
+	rapid.Check(t, func(t *rapid.T) {
+		less, more := units.Msat(amount.Draw(t, "less")), units.Msat(amount.Draw(t, "more"))
+		most, smallest := units.Msat(amount.Draw(t, "most")), units.Msat(amount.Draw(t, "smallest"))
+		low, high := Stake(min(less, more), most, smallest), Stake(max(less, more), most, smallest)
+		if low > high || high > max(most, smallest) || low < smallest {
+			t.Fatalf("%d and %d", low, high)
+		}
+	})
+}
+
+func TestDroppedFor(t *testing.T) {
+	const day = 24 * time.Hour
+	for times, want := range map[int]time.Duration{-1: 0, 0: 0, 1: 6 * time.Hour, 2: 2 * day, 3: 16 * day, 4: 30 * day, 1 << 40: 30 * day} {
+		if got := DroppedFor(times); got != want {
+			t.Errorf("%d times: %v, want %v", times, got, want)
+		}
 	}
 }

@@ -87,10 +87,11 @@ func (b *Buying) MightPay(f Facts) (might bool) {
 type Want struct {
 	Credit      units.Bytes   // bytes paid for and not yet received, by our own count; negative is a debt
 	Outstanding units.Bytes   // bytes that our client has asked for and not yet received
-	Rate        int64         // bytes per second, measured outside stalls; 0 before anything came
-	T90         time.Duration // the slow end of the measured payment times; below 1 s counts as 1 s
+	Rate        int64         // bytes per second, measured outside stalls; 0 while it is not known
+	T90         time.Duration // the slow end of the measured payment times; below 2 s counts as 2 s
 	Last        units.Msat    // the purchase before this one from this seller; 0 for none
 	LastFailed  bool          // the purchase before this one failed
+	Proven      bool          // the seller has delivered a whole purchase before
 	Price       units.Price
 	Min, Max    units.Msat  // the owner's smallest and largest purchase
 	Room        units.Msat  // left under the tightest cap, fees included
@@ -103,6 +104,7 @@ type Want struct {
 const (
 	WhyFree       = "free"        // there is nothing to pay
 	WhyEnough     = "enough"      // the credit lasts, or covers all that is left
+	WhyProving    = "proving"     // once the credit is used up, in a moment, more may be bought at once
 	WhyNoSize     = "no-size"     // the smallest purchase is larger than the largest
 	WhyOverBudget = "over-budget" // the smallest purchase does not fit under a cap
 )
@@ -113,11 +115,12 @@ const block = 16 * units.KiB
 // Purchase decides whether to buy now and, if so, for how much; why tells the reason if not.
 //
 // It buys when the credit beyond what was asked for would not last 1.5 payment times at the measured rate, enough
-// for two payment times. The first purchase from a seller is the smallest one; each next one grows to at most four
-// times the one before, and after a failure it is at most half. The amount is never below Smallest, which wins over
-// those rules and over what is left to buy, and never above Max, SellerMax or Room. It is the price of a whole number
-// of bytes. If room is short, an amount is chosen that leaves the usual fee limit as far as that can be; so buying
-// stops only when Room is below Smallest.
+// for two payment times. The first purchase from a seller is the smallest one. Each next one grows to at most four times
+// the one before, and once the seller has proven itself to sixteen times; after a failure it is at most half. Where the
+// credit with a seller that has not proven itself will be used up in a small part of a payment time, it is used up
+// first. The amount is never below Smallest, which wins over those rules and over what is left to buy, and never above
+// Max, SellerMax or Room. It is the price of a whole number of bytes. If room is short, an amount is chosen that leaves
+// the usual fee limit as far as that can be; so buying stops only when Room is below Smallest.
 func (b *Buying) Purchase(w Want) (amt units.Msat, buy bool, why string) {
 	smallest, largest := Smallest(w), w.Max
 	if w.SellerMax > 0 {
@@ -128,6 +131,8 @@ func (b *Buying) Purchase(w Want) (amt units.Msat, buy bool, why string) {
 		return 0, false, WhyFree
 	case w.lasts() || w.Left >= 0 && w.Credit >= w.Left:
 		return 0, false, WhyEnough
+	case w.proves():
+		return 0, false, WhyProving
 	case smallest > largest:
 		return 0, false, WhyNoSize
 	case smallest > w.Room:
@@ -151,18 +156,44 @@ func Smallest(w Want) units.Msat {
 // whole rounds an amount down to the price of whole bytes, which is what an invoice must be for.
 func whole(p units.Price, m units.Msat) units.Msat { return p.Charge(p.Buys(m)) }
 
-// lasts reports whether the credit that is not spoken for covers 1.5 payment times, and one block at least.
+// lasts reports whether the credit that is not spoken for is above the reserve.
 func (w Want) lasts() bool {
-	need := max(during(w.Rate, w.T90, 3, 2), block)
-	return saturatingSub(w.Credit, w.Outstanding) >= need
+	return saturatingSub(w.Credit, w.Outstanding) >= Reserve(w)
+}
+
+// Reserve is the credit, beyond what was asked for, below which the next purchase is due: 1.5 payment times at the
+// measured rate, and one block at least.
+func Reserve(w Want) units.Bytes { return max(during(w.Rate, w.T90, 3, 2), block) }
+
+const (
+	strangerGrowth = 4  // how many times the purchase before the next one may be
+	provenGrowth   = 16 // the same, of a seller that has delivered
+	provingPart    = 5  // of a payment time: the rest of a purchase that is used up sooner than that is waited for
+)
+
+// proves reports whether the seller is about to prove itself, so soon that it is worth waiting for: a payment takes so
+// much longer that the larger purchase that is possible then makes up for it.
+func (w Want) proves() bool {
+	if w.Proven || w.Credit < block {
+		return false
+	}
+	return w.Rate <= 0 || float64(w.Credit) < float64(w.Rate)*w.T90.Seconds()/provingPart
 }
 
 // target is how much one would like to buy, were there no limits.
 func (w Want) target(smallest units.Msat) units.Msat {
-	if w.Last <= 0 {
+	if (w.Last <= 0 || w.Rate <= 0) && !w.Proven {
 		return smallest
 	}
-	step := min(w.Price.Charge(during(w.Rate, w.T90, 2, 1)), 4*min(w.Last, units.MaxMsat))
+	before := min(max(w.Last, smallest), units.MaxMsat)
+	step := strangerGrowth * before
+	switch {
+	case w.Rate <= 0:
+	case w.Proven:
+		step = min(w.Price.Charge(during(w.Rate, w.T90, 2, 1)), provenGrowth*before)
+	default:
+		step = min(w.Price.Charge(during(w.Rate, w.T90, 2, 1)), step)
+	}
 	if w.LastFailed {
 		step = min(step, w.Last/2)
 	}
@@ -190,13 +221,17 @@ func share(m units.Msat, percent int) units.Msat {
 	return m/100*p + m%100*p/100
 }
 
-// during returns how many bytes come in t × num / den at rate bytes per second; t counts as 1 s at least. It
+// leastT90 is what a payment time counts as at least. Payments that take less are made a few seconds ahead all the same:
+// that is what bridges one that fails and one that takes ten times as long as usual, and it keeps them few.
+const leastT90 = 2 * time.Second
+
+// during returns how many bytes come in t × num / den at rate bytes per second; t counts as leastT90 at least. It
 // saturates.
 func during(rate int64, t time.Duration, num, den uint64) units.Bytes {
 	if rate <= 0 {
 		return 0
 	}
-	t = max(t, time.Second)
+	t = max(t, leastT90)
 	hi, lo := bits.Mul64(uint64(rate), uint64(t))
 	unit := uint64(time.Second) * den
 	if hi >= unit {

@@ -50,6 +50,14 @@ func TestBuyingRules(t *testing.T) {
 	}
 }
 
+// growth is how many times the purchase before the next one may be.
+func growth(w Want) units.Msat {
+	if w.Proven {
+		return provenGrowth
+	}
+	return strangerGrowth
+}
+
 // perKiB makes 1 KiB cost 1 msat: a block is 16 msat, a MiB 1024.
 var perKiB = units.Price{Msat: 1, Per: units.KiB}
 
@@ -82,8 +90,18 @@ func TestPurchase(t *testing.T) {
 		{"after a failure the smallest at least", func(w *Want) { w.Last, w.LastFailed = 150, true }, 100, ""},
 		{"a failure before any purchase", func(w *Want) { w.Last, w.LastFailed = 0, true }, 100, ""},
 		{"a slow peer", func(w *Want) { w.Rate = 1 }, 100, ""},
+		{"sixteen times, once the seller is proven", func(w *Want) { w.Last, w.Proven = 200, true }, 3200, ""},
+		{"two payment times, of a proven seller", func(w *Want) { w.Proven = true }, 4096, ""},
+		{"the first from a proven seller", func(w *Want) { w.Last, w.Proven = 0, true }, 1600, ""},
+		{"no rate yet, of a proven seller", func(w *Want) { w.Rate, w.Proven = 0, true }, 4000, ""},
+		{"half after a failure, of a proven seller", func(w *Want) { w.LastFailed, w.Proven = true, true }, 500, ""},
+		{"a purchase that is soon used up", func(w *Want) { w.Credit = units.MiB/5*2 - 1 }, 0, WhyProving},
+		{"one that lasts longer", func(w *Want) { w.Credit = units.MiB/5*2 + 1 }, 4000, ""},
+		{"one that is soon used up, of a proven seller", func(w *Want) { w.Credit, w.Proven, w.Last = units.MiB/5, true, 3000 }, 4096, ""},
+		{"one of which nobody knows how long it lasts", func(w *Want) { w.Credit, w.Outstanding, w.Rate = 2*block, 2*block, 0 }, 0, WhyProving},
+
 		{"no rate yet", func(w *Want) { w.Rate = 0 }, 100, ""},
-		{"a fast payment counts as one second", func(w *Want) { w.T90 = time.Millisecond }, 2048, ""},
+		{"a fast payment counts as two seconds", func(w *Want) { w.T90, w.Last = time.Millisecond, 3000 }, 4096, ""},
 		{"an absurd rate", func(w *Want) { w.Rate, w.T90, w.Last = math.MaxInt64, time.Hour, 900_000 }, 1_000_000, ""},
 
 		{"credit just runs low", func(w *Want) { w.Credit = 3*units.MiB - 1 }, 4000, ""},
@@ -175,7 +193,7 @@ func drawWant(t *rapid.T) Want {
 	return Want{
 		Credit: units.Bytes(whole.Draw(t, "credit")), Outstanding: units.Bytes(whole.Draw(t, "outstanding")),
 		Rate: whole.Draw(t, "rate"), T90: time.Duration(whole.Draw(t, "t90")),
-		Last: drawMsat(t, "last"), LastFailed: rapid.Bool().Draw(t, "failed"), Price: drawPrice(t),
+		Last: drawMsat(t, "last"), LastFailed: rapid.Bool().Draw(t, "failed"), Proven: rapid.Bool().Draw(t, "proven"), Price: drawPrice(t),
 		Min: drawMsat(t, "min"), Max: drawMsat(t, "max"), Room: drawMsat(t, "room"),
 		SellerMin: drawMsat(t, "seller's min"), SellerMax: drawMsat(t, "seller's max"),
 		Left: units.Bytes(rapid.Int64Min(-1).Draw(t, "left")),
@@ -191,7 +209,8 @@ func TestPurchaseInvariants(t *testing.T) {
 		amt, ok, why := b.Purchase(w)
 		if !ok {
 			fits := smallest <= w.Room && smallest <= w.Max && (w.SellerMax == 0 || smallest <= w.SellerMax)
-			if amt != 0 || why == "" || fits != (why == WhyEnough) && why != WhyEnough {
+			later := why == WhyEnough || why == WhyProving
+			if amt != 0 || why == "" || fits && !later {
 				t.Fatalf("declined %d because %q, smallest %d", amt, why, smallest)
 			}
 			return
@@ -206,8 +225,8 @@ func TestPurchaseInvariants(t *testing.T) {
 			t.Fatalf("%d is below the smallest, %d", amt, smallest)
 		case amt > w.Max || w.SellerMax > 0 && amt > w.SellerMax:
 			t.Fatalf("%d is above the largest", amt)
-		case amt > smallest && w.Last < amt/4:
-			t.Fatalf("%d is more than four times %d", amt, w.Last)
+		case amt > smallest && max(w.Last, smallest) < amt/growth(w):
+			t.Fatalf("%d is more than %d times %d", amt, growth(w), w.Last)
 		case amt > smallest && w.LastFailed && amt > w.Last/2:
 			t.Fatalf("%d is more than half of %d, which failed", amt, w.Last)
 		case w.Price.Charge(w.Price.Buys(amt)) != amt:
@@ -249,7 +268,7 @@ func TestDuringAgainstSlowArithmetic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.Int64Range(0, 1<<32).Draw(t, "rate")
 		d := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "time"))
-		exact := float64(rate) * max(d, time.Second).Seconds() * 1.5
+		exact := float64(rate) * max(d, leastT90).Seconds() * 1.5
 		if got := float64(during(rate, d, 3, 2)); math.Abs(got-exact) > 3+exact*1e-9 {
 			t.Fatalf("during(%d, %v) = %f, want %f", rate, d, got, exact)
 		}

@@ -120,6 +120,16 @@ func (s *Selling) Concerns(f Facts) (yes bool) {
 	return yes
 }
 
+// MayRefuse reports whether a rule may refuse a connection, now or when its peer has said who it is or the time has
+// changed.
+func (s *Selling) MayRefuse(f Facts) (yes bool) {
+	s.engine.possible(&f, func(i int, forGood bool) bool {
+		yes = s.sell.Rules[i].Deny
+		return yes || forGood
+	})
+	return yes
+}
+
 // MayCharge reports whether there is anything that may be charged for. A rule behind one that matches everything does
 // not count.
 func (s *Selling) MayCharge() bool {
