@@ -71,7 +71,7 @@ func (p *Proxy) associate(ctx context.Context, conn *net.TCPConn) error {
 	case p.associations <- struct{}{}:
 		defer func() { <-p.associations }()
 	default:
-		return errors.Join(errFull, refuseSOCKS5(conn, errFull))
+		return errors.Join(errRelays, refuseSOCKS5(conn, errRelays))
 	}
 	a, err := p.newAssociation(ctx, conn)
 	if err != nil {

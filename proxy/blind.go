@@ -1,12 +1,6 @@
 package proxy
 
-import (
-	"errors"
-	"io"
-	"net"
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 const (
 	// blindChunk is how many bytes are copied between two updates of the counters.
@@ -14,21 +8,6 @@ const (
 	// linger is how long the other direction may go on after one has ended.
 	linger = 10 * time.Second
 )
-
-// copyBuffered is copyBlind where the kernel cannot splice.
-func copyBuffered(dst, src *net.TCPConn, counts ...*atomic.Int64) error {
-	for {
-		n, err := io.CopyN(struct{ io.Writer }{dst}, src, blindChunk)
-		for _, c := range counts {
-			if c != nil {
-				c.Add(n)
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
 
 // mayGoBlind reports whether framing may end here. It may not while something waits to be injected; nor, towards the
 // client, while the remote may send what the client must not see.
@@ -51,21 +30,36 @@ func (f *flow) goBlind(rest []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	if f.src.cipher != nil || f.dst.cipher != nil {
-		return f.copyThrough()
+	if f.src.cipher == nil && f.dst.cipher == nil {
+		if err := f.unframe(); err != nil {
+			return err
+		}
 	}
+	f.blind = true
+	return f.copyOn()
+}
+
+// unframe passes what was read already of a bare connection to another one, and leaves the rest to the kernel.
+func (f *flow) unframe() error {
 	first := f.src.first
 	f.src.first = nil
 	f.read.Add(int64(len(first)))
 	if err := f.dst.rawBytes(first); err != nil {
 		return err
 	}
-	return copyBlind(f.dst.conn, f.src.conn, &f.read, &f.dst.sent)
+	return f.lay()
 }
 
-// copyThrough is copyBlind where bytes must come through a cipher.
+// copyOn goes on with a blind copy, until its source ends or something fails, or until it may rest.
+func (f *flow) copyOn() error {
+	if f.tube != nil {
+		return f.splice()
+	}
+	return f.copyThrough()
+}
+
+// copyThrough copies bytes through a buffer, as those of a cipher must be.
 func (f *flow) copyThrough() error {
-	defer f.letGo()
 	for {
 		if err := f.readMore(); err != nil {
 			return err
@@ -76,31 +70,4 @@ func (f *flow) copyThrough() error {
 			return err
 		}
 	}
-}
-
-// tunnel copies between two connections in both directions until both have ended, and closes them. It is for connections that are
-// none of our business. The first error that is not an orderly end is returned.
-func tunnel(a, b *net.TCPConn, aToB, bToA *atomic.Int64) error {
-	back := make(chan error, 1)
-	go oneWay(a, b, bToA, back)
-	there := make(chan error, 1)
-	oneWay(b, a, aToB, there)
-	err := errors.Join(<-there, <-back)
-	a.Close()
-	b.Close()
-	return err
-}
-
-// oneWay copies one direction of a tunnel and reports how it ended.
-func oneWay(dst, src *net.TCPConn, count *atomic.Int64, done chan<- error) {
-	err := copyBlind(dst, src, count)
-	if errors.Is(err, io.EOF) {
-		err = nil
-		_ = dst.CloseWrite() // fails only if the other direction has failed, which reports it
-		_ = dst.SetReadDeadline(time.Now().Add(linger))
-	} else {
-		src.Close()
-		dst.Close()
-	}
-	done <- err
 }

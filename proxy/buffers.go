@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"paygate/proxy/wire"
 )
 
 const (
@@ -25,6 +27,7 @@ var errCarry = errors.New("too many unfinished messages")
 // buffers lends read buffers to relay loops. Nobody holds one while waiting for a socket to become readable.
 type buffers struct {
 	big, small sync.Pool
+	tallies    sync.Pool
 	out        atomic.Int32
 	carried    atomic.Int64
 }
@@ -32,10 +35,17 @@ type buffers struct {
 // buffer is one that was lent.
 type buffer struct{ b []byte }
 
+// tally is what has been written of a run that the gate has not heard of.
+type tally struct {
+	n      int
+	blocks [maxDone]wire.Block
+}
+
 func newBuffers() *buffers {
 	p := &buffers{}
 	p.big.New = func() any { return &buffer{b: make([]byte, bigBuffer)} }
 	p.small.New = func() any { return &buffer{b: make([]byte, smallBuffer)} }
+	p.tallies.New = func() any { return &tally{} }
 	return p
 }
 
@@ -60,6 +70,16 @@ func (p *buffers) put(b *buffer) {
 	p.small.Put(b)
 }
 
+// open lends an empty tally, and close takes it back; nil is none.
+func (p *buffers) open() *tally { return p.tallies.Get().(*tally) }
+
+func (p *buffers) close(t *tally) {
+	if t != nil {
+		t.n = 0
+		p.tallies.Put(t)
+	}
+}
+
 // carry accounts for growing a kept half-message from was to is bytes, and reports whether there is room for it.
 func (p *buffers) carry(was, is int) bool {
 	delta := int64(overFree(is) - overFree(was))
@@ -71,6 +91,16 @@ func (p *buffers) carry(was, is int) bool {
 	}
 	p.carried.Add(-delta)
 	return false
+}
+
+// carryRoom is how much is taken to keep n bytes of a message in place of was: twice as much as before, so that who sends it
+// byte by byte does not have it moved each time, but no more than such a message needs.
+func carryRoom(n, was int) int {
+	most := wire.MaxWhole
+	if n <= carryFree {
+		most = carryFree
+	}
+	return max(n, carryLeast, min(2*was, most))
 }
 
 func overFree(n int) int {

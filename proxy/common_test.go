@@ -26,7 +26,9 @@ func TestProxiesOfOneProcessShareLimitsAndIDs(t *testing.T) {
 	slot.free()
 	seen := map[uint64]bool{}
 	for i := range 10 {
-		s, err := both[i%2].newSession(legs{}, Free)
+		_, remote := pair(t)
+		_, client := pair(t)
+		s, err := both[i%2].newSession(legs{remote: side{conn: remote}, client: side{conn: client}}, Free)
 		if err != nil {
 			t.Fatal(err)
 		}

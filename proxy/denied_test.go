@@ -81,3 +81,32 @@ func TestReviewClosesWhatWouldBeGated(t *testing.T) {
 		})
 	}
 }
+
+// TestReviewClosesWhatWouldBeWatched spares a remote that gives: what comes for nothing need not be bought.
+func TestReviewClosesWhatWouldBeWatched(t *testing.T) {
+	for name, tc := range map[string]struct {
+		was    Treatment
+		brings int
+		want   int
+	}{
+		"a free one that brings nothing": {Free, 0, 1},
+		"a free one that brings blocks":  {Free, BroughtLittle, 0},
+		"one that is sold":               {Gated, 0, 0},
+		"one that is bought already":     {Watched, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			desk := newDesk(tc.was, 0)
+			r := newRig(t, desk, nil)
+			remote, client := r.inbound()
+			for n := 0; n < tc.brings; n += 16384 {
+				remote.send(piece(0, uint32(n), 16384))
+				client.expectLen(16384 + 13)
+			}
+			desk.treat = Watched
+			eventually(t, "all is counted", func() bool { return r.proxy.alive()[0].BytesIn() >= int64(tc.brings) })
+			if n := r.proxy.Review(); n != tc.want {
+				t.Errorf("%d closed, want %d", n, tc.want)
+			}
+		})
+	}
+}

@@ -50,7 +50,7 @@ func (p *Proxy) keepDialled(ctx context.Context, h units.InfoHash, peer string) 
 	}
 }
 
-// cross dials the client, then the peer, crosses their handshakes and runs the session. Each side believes that the
+// cross dials the client, then the peer, crosses their handshakes and runs the session until its end. Each side believes that the
 // other has called. The client is told of nothing but the extension protocol, since nobody knows yet what the peer
 // can do; so the peer is told of nothing else either.
 func (p *Proxy) cross(ctx context.Context, h units.InfoHash, peer string) (netip.AddrPort, error) {
@@ -96,7 +96,9 @@ func (p *Proxy) join(ctx context.Context, h units.InfoHash, addr netip.AddrPort,
 		return err
 	}
 	to := p.remoteRoute(&l, p.secrecy.asClient(&l.client))
-	p.serve(ctx, s, func() error { return s.beginBoth(ctx, hand, to) }, func() {})
+	over := make(chan struct{})
+	p.serve(s, func() error { return s.beginBoth(ctx, hand, to) }, func() {}, func() { close(over) })
+	<-over
 	return nil
 }
 
@@ -160,7 +162,7 @@ func (s *Session) beginBoth(ctx context.Context, hand []byte, to route) error {
 	if extended {
 		head.SetExtended()
 	}
-	s.known.add(s.hash)
+	s.of.known.add(s.hash)
 	s.out.read.Add(wire.HandshakeLen)
 	s.seeHead(true, &head)
 	copy(hand, head[:])

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -136,9 +135,7 @@ func scopeOf(a netip.Addr) scope {
 // chatty reports whether the two sides may tell each other about further peers, in words that must be looked at. Until
 // both have said in their first extended handshakes what they take, nobody knows.
 func (s *Session) chatty() bool {
-	select {
-	case <-s.up:
-	default:
+	if !s.up.Load() {
 		return true
 	}
 	if !s.remoteExtended.Load() || !s.clientExtended.Load() {
@@ -187,17 +184,18 @@ func (bystander) Moved(int, bool, bool) {}
 func (bystander) Adverts() []Advert     { return nil }
 func (bystander) Notify(Event)          {}
 func (bystander) Message(int, []byte)   {}
-func (bystander) Run(context.Context)   {}
+func (bystander) Begin()                {}
+func (bystander) End()                  {}
 
 // gossips decides how a session deals with what its sides tell of other peers. A free one is framed only while its
 // extended handshakes have to be seen, and after that if its gossip has to be translated. That costs up to twice the CPU time
 // of blind copying where connections are many, and as what is told in a few spreads through the swarm, not all may.
 func (p *Proxy) gossips(s *Session) {
 	s.aliases, s.translates = p.aliases, true
+	s.self = netip.AddrPortFrom(addrPort(s.remote.conn.LocalAddr()).Addr(), s.port)
 	if s.aliases != nil && s.initiator {
 		s.aliases.learned(addrPort(s.client.conn.LocalAddr()), s.addr.Port())
 	}
-	s.self = netip.AddrPortFrom(addrPort(s.remote.conn.LocalAddr()).Addr(), s.port)
 	if s.treatment != Free {
 		return
 	}

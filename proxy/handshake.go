@@ -73,8 +73,8 @@ func (s *Session) seeHead(fromClient bool, h *wire.Head) {
 		return
 	}
 	s.clientExtended.Store(h.Extended())
-	s.known.add(h.InfoHash())
-	s.known.add(s.hash)
+	s.of.known.add(h.InfoHash())
+	s.of.known.add(s.hash)
 	if !h.Extended() && s.treatment != Free {
 		s.mute.Store(true)
 		h.SetExtended()
@@ -85,7 +85,6 @@ func (s *Session) seeHead(fromClient bool, h *wire.Head) {
 func (f *flow) heardID(b []byte) {
 	copy(f.id[len(f.id)-f.idLeft:], b)
 	if f.idLeft -= len(b); f.idLeft == 0 && !f.out {
-		id := string(f.id[:])
-		f.s.remoteID.Store(&id)
+		f.s.introduced.Store(true)
 	}
 }

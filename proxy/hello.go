@@ -42,7 +42,7 @@ func (s *Session) remoteHarmless() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.heard && !s.mute.Load() && len(bytes.Trim(s.remoteIDs, "\x00")) == 0
+	return s.heard && !s.mute.Load() && s.remoteIDs == [maxDialects]byte{}
 }
 
 // rewriteHello makes of an extended handshake of the client what the remote is to see: with our names, paygate's port,
@@ -185,7 +185,9 @@ func (s *Session) shook() {
 	if !both {
 		return
 	}
-	close(s.up)
+	s.up.Store(true)
+	s.begun()
+	s.conv.Begin()
 	if !s.mute.Load() || !s.remoteExtended.Load() {
 		return
 	}
@@ -213,6 +215,9 @@ func (s *Session) moved(out bool, pieces []wire.Block) {
 	if out && s.gate != nil {
 		s.gate.served(pieces)
 		return
+	}
+	if !out && s.treatment != Free {
+		s.taken.came(pieces)
 	}
 	for _, b := range pieces {
 		s.conv.Moved(int(b.Length), out, false)

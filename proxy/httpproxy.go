@@ -51,13 +51,15 @@ type origin struct {
 
 // serveHTTP serves an HTTP proxy connection of the client. It owns conn.
 func (p *Proxy) serveHTTP(ctx context.Context, conn *net.TCPConn) {
-	defer conn.Close()
-	if err := p.http(ctx, conn); err != nil {
+	var d dues
+	defer d.pay()
+	d.owe(func() { conn.Close() })
+	if err := p.http(ctx, conn, &d); err != nil {
 		p.refused(addrPort(conn.RemoteAddr()), err)
 	}
 }
 
-func (p *Proxy) http(ctx context.Context, conn *net.TCPConn) error {
+func (p *Proxy) http(ctx context.Context, conn *net.TCPConn, d *dues) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	v := &visitor{p: p, conn: conn, r: bufio.NewReaderSize(conn, maxHead)}
@@ -71,10 +73,10 @@ func (p *Proxy) http(ctx context.Context, conn *net.TCPConn) error {
 	if err != nil {
 		return v.refuse(&refusalHTTP{http.StatusServiceUnavailable, err})
 	}
-	defer slot.free()
+	d.owe(slot.free)
 	for {
 		if req.Method == http.MethodConnect {
-			return p.connect(ctx, v, req, len(head), stop)
+			return p.connect(ctx, v, req, len(head), stop, d)
 		}
 		if again, err := v.relay(ctx, req, head); err != nil || !again {
 			return v.refuse(err)
@@ -161,7 +163,7 @@ func (v *visitor) refuse(err error) error {
 }
 
 // connect serves a CONNECT, which is what SOCKS5 does with another greeting.
-func (p *Proxy) connect(ctx context.Context, v *visitor, req *http.Request, head int, stop func() bool) error {
+func (p *Proxy) connect(ctx context.Context, v *visitor, req *http.Request, head int, stop func() bool, d *dues) error {
 	conn := v.conn
 	if v.r.Buffered() > head {
 		return v.refuse(&refusalHTTP{http.StatusBadRequest, errors.New("something was said before CONNECT was answered")})
@@ -170,7 +172,7 @@ func (p *Proxy) connect(ctx context.Context, v *visitor, req *http.Request, head
 	if err != nil {
 		return v.refuse(&refusalHTTP{http.StatusBadGateway, err})
 	}
-	defer remote.Close()
+	d.owe(func() { remote.Close() })
 	if !stop() {
 		return ctx.Err()
 	}
@@ -185,7 +187,7 @@ func (p *Proxy) connect(ctx context.Context, v *visitor, req *http.Request, head
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	return p.carry(ctx, conn, remote, stopBoth)
+	return p.carry(ctx, conn, remote, stopBoth, d)
 }
 
 // relay passes on one request, whose head still is in v.r, and its answer. It reports whether another may follow.
@@ -295,7 +297,7 @@ func (v *visitor) answer(req *http.Request, resp *http.Response, asked announce.
 	dropHops(resp.Header)
 	resp.Header.Del("Proxy-Authenticate")
 	if announces {
-		if err := v.p.hearTracker(asked, resp); err != nil {
+		if err := v.p.hearTracker(addrPort(v.origin.conn.RemoteAddr()).Addr(), asked, resp); err != nil {
 			return false, &refusalHTTP{http.StatusBadGateway, err}
 		}
 	}

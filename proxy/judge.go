@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"paygate/proxy/wire"
@@ -85,8 +86,12 @@ func (s *Session) judgeClient(f *flow, frame *wire.Frame) (verdict, error) {
 		s.wanted.fromClient(frame)
 		s.bitfieldSeen(frame)
 		return pass, nil
-	case wire.Have, wire.Request:
+	case wire.Have:
 		s.wanted.fromClient(frame)
+		s.clientHasPiece(binary.BigEndian.Uint32(frame.Payload()))
+	case wire.Request:
+		s.wanted.fromClient(frame)
+		s.clientAsks(frame.Block.Index)
 	}
 	s.saysNoMore(frame.Kind, &s.clientNames)
 	if !s.has {

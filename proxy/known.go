@@ -73,6 +73,6 @@ func (p *Proxy) overhear(dst, head []byte) (out []byte, asked announce.Request, 
 // confirm remembers the session's torrent once the client has answered for it.
 func (s *Session) confirm() {
 	if !s.initiator && s.hash != (units.InfoHash{}) && s.toRemote.sent.Load() > 0 {
-		s.known.add(s.hash)
+		s.of.known.add(s.hash)
 	}
 }

@@ -10,6 +10,7 @@ type limits struct {
 	total, perAddress, handshakes int
 
 	mu      sync.Mutex
+	told    bool // mu: that there is no room, since there last was
 	all     int
 	pending int
 	by      map[netip.Addr]int
@@ -29,14 +30,24 @@ func (r refusal) Error() string { return string(r) }
 
 const (
 	errFull       refusal = "too many connections"
+	errRelays     refusal = "too many UDP relays"
 	errCrowded    refusal = "too many connections from this address"
 	errHandshakes refusal = "too many handshakes under way"
 )
 
 func newLimits(cfg Config) *limits {
 	return &limits{
-		total: cfg.Connections, perAddress: cfg.PerAddress, handshakes: cfg.Handshakes, by: map[netip.Addr]int{},
+		total: min(cfg.Connections, roomByFiles()), perAddress: cfg.PerAddress, handshakes: cfg.Handshakes, by: map[netip.Addr]int{},
 	}
+}
+
+// announce reports whether it is to be told that there is no room: once, until a tenth of it is free again.
+func (l *limits) announce() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.told
+	l.told = true
+	return !was
 }
 
 // inbound admits a stranger's connection, which is in its handshake.
@@ -89,7 +100,9 @@ func (s *slot) free() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.settleLocked()
-	l.all--
+	if l.all--; l.all <= l.total-(l.total+9)/10 {
+		l.told = false
+	}
 	if !s.addr.IsValid() {
 		return
 	}

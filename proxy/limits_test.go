@@ -76,3 +76,59 @@ func TestSlowHandshakes(t *testing.T) {
 		return r.proxy.limits.pending == 0
 	})
 }
+
+func TestRoomByFiles(t *testing.T) {
+	for files, want := range map[uint64]int{64: 24, 1024: 384, 2048: 768, 20_000: 9119, 1 << 20: 491_264, 1<<64 - 1: 1 << 30} {
+		if got := roomFor(files); got != want {
+			t.Errorf("%d files are room for %d connections, want %d", files, got, want)
+		}
+	}
+	if l := newLimits(Config{Connections: 1 << 30}); l.total >= 1<<30 && roomByFiles() < 1<<30 {
+		t.Errorf("room for %d", l.total)
+	}
+}
+
+// TestOneLineWhenFull: however many are refused, until a tenth of the room is free again; and those who are there stay.
+func TestOneLineWhenFull(t *testing.T) {
+	r := newRig(t, newDesk(Free, 0), func(c *Config) { c.Connections = 20 })
+	lines := func() int { return r.log.FilterMessage("no more connections are taken until some have ended").Len() }
+	var remotes, clients []*end
+	fill := func() {
+		for len(remotes) < 20 {
+			remote, client := r.inbound()
+			remotes, clients = append(remotes, remote), append(clients, client)
+		}
+		for range 30 {
+			r.dial().expectEnd()
+		}
+	}
+	hangUp := func(n int) {
+		for range n {
+			last := len(remotes) - 1
+			remotes[last].Close()
+			clients[last].Close()
+			remotes, clients = remotes[:last], clients[:last]
+		}
+		eventually(t, "room", func() bool { return len(r.proxy.alive()) == len(remotes) && r.proxy.limits.left() == 20-len(remotes) })
+	}
+	fill()
+	eventually(t, "a line", func() bool { return lines() == 1 })
+	hangUp(1)
+	fill() // the same episode
+	hangUp(2)
+	fill()
+	eventually(t, "another line", func() bool { return lines() == 2 })
+	if n := r.log.FilterMessage("connection refused").Len(); n != 0 {
+		t.Errorf("%d further lines", n)
+	}
+	for i := range remotes {
+		remotes[i].send(msg(4, 0, 0, 0, 1))
+		clients[i].expect(msg(4, 0, 0, 0, 1))
+	}
+}
+
+func (l *limits) left() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total - l.all
+}

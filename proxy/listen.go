@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -22,8 +23,12 @@ func (p *Proxy) accept(ctx context.Context, l *net.TCPListener, serve func(conte
 		case ctx.Err() != nil:
 			return
 		default:
+			tell := p.log.Debug
+			if wait == 0 {
+				tell = p.log.Warn // once, until it succeeds again
+			}
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			p.log.Warn("accept failed", zap.Stringer("listener", l.Addr()), zap.Bool("resources", outOfFiles(err)), zap.Error(err))
+			tell("accept failed", zap.Stringer("listener", l.Addr()), zap.Bool("resources", outOfFiles(err)), zap.Error(err))
 			if !sleep(ctx, wait) {
 				return
 			}
@@ -45,21 +50,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // inbound serves a stranger's connection. It owns conn.
 func (p *Proxy) inbound(ctx context.Context, conn *net.TCPConn) {
-	defer conn.Close()
+	var d dues
+	defer d.pay()
+	d.owe(func() { conn.Close() })
 	remote := addrPort(conn.RemoteAddr())
 	slot, err := p.limits.inbound(remote.Addr())
 	if err != nil {
 		p.refused(remote, err)
 		return
 	}
-	defer slot.free()
-	if err := p.admit(ctx, conn, remote, slot); err != nil {
+	d.owe(slot.free)
+	if err := p.admit(ctx, conn, remote, slot, &d); err != nil {
 		p.refused(remote, err)
 	}
 }
 
-// admit reads who is wanted, connects to the client and runs the session. The error says why there was none.
-func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrPort, slot *slot) error {
+// admit reads who is wanted, connects to the client and begins the session. The error says why there was none.
+func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrPort, slot *slot, d *dues) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	l := legs{remote: side{conn: conn}, addr: remote}
@@ -71,43 +78,48 @@ func (p *Proxy) admit(ctx context.Context, conn *net.TCPConn, remote netip.AddrP
 	if err != nil {
 		return err
 	}
-	defer p.hangUp(client, remote.Addr())
+	d.owe(func() { p.hangUp(client, remote.Addr()) })
 	if !stop() {
 		return ctx.Err()
 	}
 	l.client.conn = client
 	if hail.unseen != nil {
-		return p.serveHidden(ctx, l, hail.unseen, slot.settle)
+		return p.serveHidden(l, hail.unseen, slot.settle, d)
 	}
-	return p.serveHead(ctx, l, hail, slot.settle)
+	return p.serveHead(ctx, l, hail, slot.settle, d)
 }
 
-// serveHead runs a session that begins with the initiator's head.
-func (p *Proxy) serveHead(ctx context.Context, l legs, h hail, settled func()) error {
+// serveHead begins a session with the initiator's head. It takes the dues over unless it fails.
+func (p *Proxy) serveHead(ctx context.Context, l legs, h hail, settled func(), d *dues) error {
 	l.hash = h.head.InfoHash()
 	to := p.clientRoute(&l)
 	if l.initiator {
 		to = p.remoteRoute(&l, h.provided)
 	}
-	defer to.end()
+	d.owe(to.end)
 	s, err := p.newSession(l, p.desk.Admit(l.arrival()))
 	if err != nil {
 		return err
 	}
-	p.serve(ctx, s, func() error { return s.begin(ctx, h.head, to) }, settled)
-	if !l.initiator && s.toRemote.sent.Load() == 0 {
-		p.secrecy.doubt()
+	if !l.initiator {
+		d.owe(func() {
+			if s.toRemote.sent.Load() == 0 {
+				p.secrecy.doubt()
+			}
+		})
 	}
+	p.serve(s, func() error { return s.begin(ctx, h.head, to) }, settled, d.take())
 	return nil
 }
 
-// serveHidden runs a blind session whose torrent is unknown. first is what the initiator has said.
-func (p *Proxy) serveHidden(ctx context.Context, l legs, first []byte, settled func()) error {
+// serveHidden begins a blind session whose torrent is unknown. first is what the initiator has said. It takes the dues over unless
+// it fails.
+func (p *Proxy) serveHidden(l legs, first []byte, settled func(), d *dues) error {
 	s, err := p.newSession(l, Free)
 	if err != nil {
 		return err
 	}
-	p.serve(ctx, s, func() error { return s.beginHidden(first) }, settled)
+	p.serve(s, func() error { return s.beginHidden(first) }, settled, d.take())
 	return nil
 }
 
@@ -117,11 +129,28 @@ func (p *Proxy) refused(remote netip.AddrPort, err error) {
 		p.log.Debug("connection ended early", zap.Stringer("peer", remote), zap.Error(err))
 		return
 	}
+	if errors.Is(err, errFull) {
+		p.full(remote)
+		return
+	}
 	if !p.quiet.Allow() {
 		p.hushed.Add(1)
 		return
 	}
 	p.log.Info("connection refused", zap.Stringer("peer", remote), zap.Error(err), zap.Int64("not_logged_before", p.hushed.Swap(0)))
+}
+
+// full writes one line when there is no room any more, however many connections are refused until there is some again.
+func (p *Proxy) full(remote netip.AddrPort) {
+	if !p.limits.announce() {
+		p.log.Debug("connection refused", zap.Stringer("peer", remote), zap.Error(errFull))
+		return
+	}
+	remedy := "set limits.connections higher, if there is memory for more"
+	if p.limits.total < p.cfg.Connections {
+		remedy = "raise the limit of open files (ulimit -Hn, LimitNOFILE= of systemd): a connection takes two"
+	}
+	p.log.Warn("no more connections are taken until some have ended", zap.Int("connections", p.limits.total), zap.String("remedy", remedy))
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -28,15 +28,14 @@ func (p *Proxy) newSession(l legs, treatment Treatment) (*Session, error) {
 	}
 	s := &Session{
 		remote: l.remote, client: l.client, addr: l.addr, hash: l.hash, initiator: l.initiator, treatment: treatment,
-		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, endings: p.endings, known: p.known, log: p.log,
-		up: make(chan struct{}),
+		since: time.Now(), port: p.cfg.PublicPort, buffers: p.buffers, parker: p.parker, of: p,
 	}
 	s.id = p.common.last.Add(1)
-	if treatment == Free && l.hash == (units.InfoHash{}) {
-		return s, nil // nothing of it can be read
-	}
 	if err := s.prepare(); err != nil {
 		return nil, err
+	}
+	if treatment == Free && l.hash == (units.InfoHash{}) {
+		return s, nil // nothing of it can be read
 	}
 	if treatment != Free {
 		s.converseBy(p.desk.Open(s))
@@ -70,7 +69,6 @@ func (s *Session) converseBy(conv Conversation) {
 	s.conv = conv
 	s.adverts = conv.Adverts()
 	s.adverts = s.adverts[:min(len(s.adverts), maxDialects)]
-	s.remoteIDs = make([]byte, len(s.adverts))
 	if s.treatment == Gated {
 		s.gate = &turnstile{
 			gate: conv, toRemote: &s.toRemote, toClient: &s.toClient, notify: conv.Notify, fail: s.fail, limit: defaultAsked,
@@ -84,7 +82,7 @@ func (s *Session) begin(ctx context.Context, head wire.Head, to route) error {
 	f := &s.in
 	if s.initiator {
 		f = &s.out
-		s.known.add(head.InfoHash())
+		s.of.known.add(head.InfoHash())
 	}
 	f.read.Add(wire.HeadLen)
 	s.seeHead(s.initiator, &head)
@@ -117,8 +115,8 @@ func (s *Session) beginHidden(first []byte) error {
 	return err
 }
 
-// serve runs a session until its end. start says the first words.
-func (p *Proxy) serve(ctx context.Context, s *Session, start func() error, settled func()) {
+// serve begins a session, which lives on by itself. start says the first words. over is called at its end.
+func (p *Proxy) serve(s *Session, start func() error, settled, over func()) {
 	p.mu.Lock()
 	p.sessions[s.id] = s
 	closing := p.closing
@@ -129,9 +127,13 @@ func (p *Proxy) serve(ctx context.Context, s *Session, start func() error, settl
 	case p.desk.Admit(s.arrival()) == Denied: // since it was let in
 		s.Close(blocked)
 	}
-	s.run(ctx, start, p.cfg.HandshakeTimeout, settled)
-	p.mu.Lock()
-	delete(p.sessions, s.id)
-	p.sent += units.Bytes(s.toRemote.sent.Load())
-	p.mu.Unlock()
+	p.wg.Add(1)
+	s.launch(start, p.cfg.HandshakeTimeout, settled, func() {
+		p.mu.Lock()
+		delete(p.sessions, s.id)
+		p.sent += units.Bytes(s.toRemote.sent.Load())
+		p.mu.Unlock()
+		over()
+		p.wg.Done()
+	})
 }

@@ -12,13 +12,16 @@ const (
 	maxBlock = 128 << 10
 )
 
-// asked is the set of requests that the client was passed and has not answered. It never allocates.
+// asked is the set of requests that the client was passed and has not answered. It never allocates. Nil is empty.
 type asked struct {
 	n      int
 	blocks [maxAsked]wire.Block
 }
 
 func (a *asked) find(b wire.Block) int {
+	if a == nil {
+		return -1
+	}
 	for i := range a.blocks[:a.n] {
 		if a.blocks[i] == b {
 			return i

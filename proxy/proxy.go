@@ -68,6 +68,7 @@ type Deps struct {
 
 // Proxy is a running BitTorrent proxy.
 type Proxy struct {
+	id      uint64
 	cfg     Config
 	desk    Desk
 	log     *zap.Logger
@@ -85,6 +86,7 @@ type Proxy struct {
 	common  *Common
 	limits  *limits // common's
 	buffers *buffers
+	parker  *parker // since Run
 	endings *endings
 	known   *known
 	secrecy *secrecy
@@ -127,7 +129,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		deps.Common = NewCommon(cfg)
 	}
 	p := &Proxy{
-		cfg: cfg, desk: deps.Desk, log: deps.Log, common: deps.Common, limits: deps.Common.limits, buffers: newBuffers(), endings: newEndings(),
+		id: deps.Common.proxies.Add(1), cfg: cfg, desk: deps.Desk, log: deps.Log, common: deps.Common, limits: deps.Common.limits, buffers: newBuffers(), endings: newEndings(),
 		known: newKnown(deps.Catalog), secrecy: newSecrecy(cfg.Encryption),
 		quiet: rate.NewLimiter(1, 20), sessions: map[uint64]*Session{},
 		tunnels: tunnels{open: map[*net.TCPConn]*net.TCPConn{}}, outlets: newOutlets(cfg), own: ownDials{from: map[netip.AddrPort]bool{}},
@@ -269,6 +271,12 @@ func addrOf(l *net.TCPListener) net.Addr {
 // closes the rest. A conversation's context ends with its session, after the last byte was accounted for. Run returns
 // nil after an orderly end, and may be called once.
 func (p *Proxy) Run(ctx context.Context) error {
+	var err error
+	if p.parker, err = newParker(&p.wg); err != nil {
+		return errors.Join(err, p.close())
+	}
+	watched := make(chan struct{})
+	go func() { defer close(watched); p.parker.watch() }()
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	sweeper := make(chan struct{})
@@ -299,7 +307,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 	p.wg.Wait()
 	cancel()
 	<-sweeper
-	return p.close()
+	err = p.parker.close()
+	<-watched
+	return errors.Join(err, p.close())
 }
 
 // Sessions lists the sessions that are alive, oldest first.

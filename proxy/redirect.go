@@ -107,7 +107,9 @@ func (p *Proxy) findPeerWay() (err error) {
 // serveRedirected serves a connection that the client has made to somebody else and that netfilter has redirected
 // here. It owns conn.
 func (p *Proxy) serveRedirected(ctx context.Context, conn *net.TCPConn) {
-	defer conn.Close()
+	var d dues
+	defer d.pay()
+	d.owe(func() { conn.Close() })
 	target, err := originalDst(conn)
 	switch {
 	case err != nil:
@@ -115,7 +117,7 @@ func (p *Proxy) serveRedirected(ctx context.Context, conn *net.TCPConn) {
 	case target == addrPort(conn.LocalAddr()):
 		err = errDialled
 	default:
-		err = p.forward(ctx, conn, target)
+		err = p.forward(ctx, conn, target, &d)
 	}
 	if err != nil {
 		p.refused(addrPort(conn.RemoteAddr()), err)
@@ -129,11 +131,13 @@ func (p *Proxy) serveTransparent(ctx context.Context, conn *net.TCPConn) {
 		p.inbound(ctx, conn)
 		return
 	}
-	defer conn.Close()
+	var d dues
+	defer d.pay()
+	d.owe(func() { conn.Close() })
 	target := addrPort(conn.LocalAddr())
 	err := errOwnAddress
 	if !isOwn(target.Addr()) {
-		err = p.forward(ctx, conn, target)
+		err = p.forward(ctx, conn, target, &d)
 	}
 	if err != nil {
 		p.refused(addrPort(conn.RemoteAddr()), err)
@@ -161,27 +165,27 @@ func isOwn(a netip.Addr) bool {
 
 // forward connects to where the client wanted to go, and carries the connection. A client that cannot be served
 // sees a reset, as from a peer that refuses.
-func (p *Proxy) forward(ctx context.Context, conn *net.TCPConn, target netip.AddrPort) error {
+func (p *Proxy) forward(ctx context.Context, conn *net.TCPConn, target netip.AddrPort, d *dues) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	slot, err := p.limits.outbound()
 	if err != nil {
 		return errors.Join(err, conn.SetLinger(0))
 	}
-	defer slot.free()
+	d.owe(slot.free)
 	remote, err := p.dialOut(ctx, conn, target)
 	if err != nil {
 		return errors.Join(err, conn.SetLinger(0))
 	}
 	own := addrPort(remote.LocalAddr())
-	defer p.own.remove(own)
-	defer remote.Close()
+	d.owe(func() { p.own.remove(own) })
+	d.owe(func() { remote.Close() })
 	if !stop() {
 		return ctx.Err()
 	}
 	stopBoth := context.AfterFunc(ctx, func() { conn.Close(); remote.Close() })
 	defer stopBoth()
-	return p.carry(ctx, conn, remote, stopBoth)
+	return p.carry(ctx, conn, remote, stopBoth, d)
 }
 
 // dialOut connects to target on behalf of conn, unless conn is itself such a connection. What it returns is listed in

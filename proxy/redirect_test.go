@@ -98,7 +98,9 @@ func TestForwardResetsWhatItCannotServe(t *testing.T) {
 	}
 	nobody := addrPort(gone.Addr())
 	gone.Close()
-	err = r.proxy.forward(t.Context(), conn, nobody)
+	var d dues
+	err = r.proxy.forward(t.Context(), conn, nobody, &d)
+	d.pay()
 	conn.Close()
 	if !errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "SOCKS") {
 		t.Errorf("forward: %v", err)

@@ -32,7 +32,7 @@ const (
 const maxDone = 64
 
 // flow is one direction of a framed session: it reads one socket and gives what may pass to the sender of the other. One
-// goroutine runs it, and owns everything in it but read.
+// goroutine at a time runs it, none while it rests (rest.go), and owns everything in it but the atomic fields.
 //
 // What it changes: bits of the head; the client's extended handshakes; addresses of other peers (gossip.go); extended
 // messages to ids of ours are taken out; and in a gated session, what turnstile does to choke, interest, requests and
@@ -57,17 +57,28 @@ type flow struct {
 	wait   func(uintptr) bool
 	got    int
 	err    error
+	dry    bool // its source has ended or failed, and not what it writes to
 
-	run     int  // where in the buffer the run begins that has not been written
-	cut     int  // first frame boundary of the run, see sender.relay
-	mid     bool // the last thing that passed did not end its frame
-	done    [maxDone]wire.Block
-	nDone   int
+	run     int        // where in the buffer the run begins that has not been written
+	cut     int        // first frame boundary of the run, see sender.relay
+	mid     bool       // the last thing that passed did not end its frame
+	done    *tally     // lent; nil if nothing was written
 	owed    debt       // what to report when the run has been written
 	past    bool       // the first message that is not an extended one has come
 	taught  uint64     // our ids, as the scanner was told
 	names   *[]chatter // the receiver's ids of what names other peers, as the scanner was told
 	instead []byte     // what goes out in place of the frame that is judged
+
+	blind bool     // what comes is copied as it is
+	tube  *splicer // of the blind copy; nil: it goes through a buffer
+
+	state  atomic.Int32
+	stays  atomic.Bool // it keeps its goroutine until its end
+	called atomic.Bool // it was interrupted
+	hot    bool        // it waits in its goroutine
+	waits  uint32      // since beat
+	beat   uint32      // of the parker
+	seat   uint32      // the parker's; 0: none
 
 	read atomic.Int64 // bytes that came
 }
@@ -85,12 +96,12 @@ func (f *flow) turn() (err error) {
 	return err
 }
 
-// relayAll runs the direction until its source ends or something fails. io.EOF is an orderly end; what had come of an
-// unfinished control message by then is dropped.
+// relayAll runs the direction until its source ends or something fails, or until it may rest. io.EOF is an orderly end; what
+// had come of an unfinished control message by then is dropped.
 func (f *flow) relayAll() error {
-	defer f.letGo()
 	for {
 		if err := f.readMore(); err != nil {
+			f.dry = !errors.Is(err, errRests)
 			return err
 		}
 		n, err := f.step(f.buffer.b[:f.fill])
@@ -117,6 +128,9 @@ func (f *flow) readMore() error {
 		f.borrow()
 		f.got = f.src.takeFirst(f.buffer.b[f.fill:])
 	} else if err := f.raw.Read(f.wait); err != nil {
+		if f.interrupted(err) {
+			return f.readMore()
+		}
 		return err
 	}
 	if f.err != nil {
@@ -139,10 +153,10 @@ func (f *flow) readSome(fd uintptr) bool {
 		case errors.Is(err, syscall.EINTR):
 			continue
 		case errors.Is(err, syscall.EAGAIN):
-			if f.err = f.park(); f.err != nil {
-				return true
+			if f.err = f.park(); f.err == nil && f.mayRest() {
+				f.err = errRests
 			}
-			return false
+			return f.err != nil
 		case err == nil:
 			err = io.EOF
 		}
@@ -167,7 +181,7 @@ func (f *flow) borrow() {
 func (f *flow) park() error {
 	was := cap(f.carry)
 	if f.fill > was || was > carryFree && f.fill <= carryFree {
-		f.carry = make([]byte, max(f.fill, carryLeast))
+		f.carry = make([]byte, carryRoom(f.fill, was))
 		if !f.s.buffers.carry(was, len(f.carry)) {
 			f.s.buffers.carry(was, 0)
 			f.carry = nil
@@ -178,6 +192,8 @@ func (f *flow) park() error {
 	copy(f.carry, f.buffer.b)
 	f.s.buffers.put(f.buffer)
 	f.buffer, f.fill = nil, 0
+	f.s.buffers.close(f.done)
+	f.done = nil
 	return nil
 }
 
@@ -187,7 +203,9 @@ func (f *flow) letGo() {
 		f.s.buffers.put(f.buffer)
 	}
 	f.s.buffers.carry(cap(f.carry), 0)
-	f.buffer, f.carry, f.fill = nil, nil, 0
+	f.s.buffers.close(f.done)
+	f.tube.end()
+	f.buffer, f.done, f.carry, f.fill = nil, nil, nil, 0
 }
 
 // keep moves what was not consumed to the front, and makes room behind it.
@@ -258,9 +276,9 @@ func (f *flow) flush(b []byte, pos int) error {
 
 // settle reports what has now been written.
 func (f *flow) settle() {
-	if f.nDone > 0 {
-		f.s.moved(f.out, f.done[:f.nDone])
-		f.nDone = 0
+	if f.done != nil && f.done.n > 0 {
+		f.s.moved(f.out, f.done.blocks[:f.done.n])
+		f.done.n = 0
 	}
 	if f.owed != 0 {
 		owed := f.owed
@@ -322,8 +340,11 @@ func (f *flow) apart(b []byte, pos, n int, frame *wire.Frame) error {
 
 // finished notes a piece that ends at end.
 func (f *flow) finished(b []byte, end int, piece wire.Block) error {
-	f.done[f.nDone] = piece
-	if f.nDone++; f.nDone < maxDone {
+	if f.done == nil {
+		f.done = f.s.buffers.open()
+	}
+	f.done.blocks[f.done.n] = piece
+	if f.done.n++; f.done.n < maxDone {
 		return nil
 	}
 	return f.flush(b, end)

@@ -281,7 +281,7 @@ type fakeConv struct {
 	credit               atomic.Int64
 	reserved             atomic.Int64
 	out, unreserved, got atomic.Int64
-	ran                  atomic.Int32
+	began, ran           atomic.Int32
 }
 
 func (c *fakeConv) Request(n int) bool {
@@ -326,10 +326,9 @@ func (c *fakeConv) Message(dialect int, payload []byte) {
 	}
 }
 
-func (c *fakeConv) Run(ctx context.Context) {
-	<-ctx.Done()
-	c.ran.Add(1)
-}
+func (c *fakeConv) Begin() { c.began.Add(1) }
+
+func (c *fakeConv) End() { c.ran.Add(1) }
 
 // await skips events until one of this kind.
 func (c *fakeConv) await(t *testing.T, k EventKind) Event {

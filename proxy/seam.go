@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"net/netip"
 
 	"paygate/units"
@@ -76,10 +75,12 @@ type Conversation interface {
 	// Message hands over the payload of an extended message that the remote addressed to dialect (an index into
 	// Adverts). The slice is valid only during the call.
 	Message(dialect int, payload []byte)
-	// Run talks until ctx ends. The session calls it in a goroutine of its own and waits for it; the context ends
-	// when the session does, after the last byte was told to the Gate. Run begins when both peers have said their
-	// whole BitTorrent handshake. If that never happens it is called all the same, once, with a context that ends soon.
-	Run(ctx context.Context)
+	// Begin says that both peers have said their whole BitTorrent handshake. It is called once at most, from a relay
+	// loop, and returns at once; what the conversation does from then on it does in goroutines of its own.
+	Begin()
+	// End says that the session has ended, after the last byte was told to the Gate. It is called once, also if
+	// Begin never was, and returns when the conversation has written down what it has to and does nothing any more.
+	End()
 }
 
 // Advert is one extension name that paygate offers in the client's extended handshake.
@@ -117,6 +118,8 @@ const (
 	// ClientRequest says that our client asks the remote for a block of N bytes; ClientCancel takes one back.
 	ClientRequest
 	ClientCancel
+	// ClientLeft says that the client has ended its connection, while the remote and paygate had not.
+	ClientLeft
 )
 
 // Event is something that happened on the wire that a conversation may care about.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 
 // hearTracker takes the peers out of a tracker's answer, if paygate is to dial them instead of the client. An answer that cannot be
 // read passes as it is.
-func (p *Proxy) hearTracker(asked announce.Request, resp *http.Response) error {
+func (p *Proxy) hearTracker(tracker netip.Addr, asked announce.Request, resp *http.Response) error {
 	if p.swarms == nil || resp.StatusCode != http.StatusOK && !asked.Stopped {
 		return nil
 	}
@@ -47,12 +48,30 @@ func (p *Proxy) hearTracker(asked announce.Request, resp *http.Response) error {
 		p.log.Info("a tracker's answer passes unread; the peers in it are not dialled",
 			zap.Stringer("info_hash", asked.InfoHash), zap.String("encoding", encoding), zap.Error(err))
 	}
+	p.leaveOutNear(tracker, asked, &answer)
 	if p.swarms.heard(asked, answer, time.Now()) {
 		p.log.Info("the peers of a torrent are dialled for the client", zap.Stringer("info_hash", asked.InfoHash), zap.Int("peers", len(answer.Peers)))
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength, resp.TransferEncoding = int64(len(body)), nil
 	return nil
+}
+
+// leaveOutNear takes the addresses out of a tracker's answer that reach less far than the tracker's own, and, if that is a
+// public one, those of this machine: or any tracker could have us connect to what listens only here or in our network.
+func (p *Proxy) leaveOutNear(tracker netip.Addr, asked announce.Request, a *announce.Answer) {
+	from := scopeOf(tracker)
+	if from == machine {
+		return
+	}
+	named := len(a.Peers)
+	a.Peers = slices.DeleteFunc(a.Peers, func(peer netip.AddrPort) bool {
+		return scopeOf(peer.Addr()) > from || from == worldwide && isOwn(peer.Addr().Unmap())
+	})
+	if left := named - len(a.Peers); left > 0 && p.quiet.Allow() {
+		p.log.Info("a tracker names peers nearer than itself; they are not dialled",
+			zap.Stringer("info_hash", asked.InfoHash), zap.Stringer("tracker", tracker), zap.Int("peers", left))
+	}
 }
 
 // onlyGzip takes out of the Accept-Encoding of a request's head, in place, what an answer that paygate is to read must not come in: all

@@ -331,13 +331,13 @@ func (s *sender) push(b []byte, wait bool) (int, error) {
 // writeSome runs under the descriptor's write lock. It reports false to be called again once the socket takes more.
 func (s *sender) writeSome(fd uintptr) bool {
 	for len(s.b) > 0 {
-		n, err := syscall.Write(int(fd), s.b)
+		n, err := writeNow(int(fd), s.b)
 		switch {
 		case n > 0:
 			s.b = s.b[n:]
 			s.sent.Add(int64(n))
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
 			s.busy.Store(s.wait)
 			return !s.wait
 		default:

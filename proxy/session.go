@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,12 +34,11 @@ type Session struct {
 	hash      units.InfoHash
 	initiator bool
 	treatment Treatment
-	since     time.Time
 	port      uint16 // told to the remote, 0 = what the client says
+	since     time.Time
 	buffers   *buffers
-	endings   *endings
-	known     *known
-	log       *zap.Logger
+	parker    *parker // nil only in a session that is not launched
+	of        *Proxy
 
 	conv    Conversation // nil: blind
 	adverts []Advert
@@ -58,27 +56,34 @@ type Session struct {
 	remoteNames atomic.Pointer[[]chatter] // nil: no extended handshake yet
 	clientNames atomic.Pointer[[]chatter]
 
-	mute           atomic.Bool // the client lacks BEP 10, and paygate speaks for it
-	clientExtended atomic.Bool // the client has it
-	remoteExtended atomic.Bool // the remote has it
-	remoteID       atomic.Pointer[string]
+	introduced     atomic.Bool   // the remote's whole peer id has come, which the in flow keeps
+	up             atomic.Bool   // both handshakes are through
+	mute           atomic.Bool   // the client lacks BEP 10, and paygate speaks for it
+	clientExtended atomic.Bool   // the client has it
+	remoteExtended atomic.Bool   // the remote has it
 	released       atomic.Bool   //
 	ids            atomic.Uint64 // our extended ids, one byte for each dialect; 0 = none yet
 	has            bool          // out flow: ClientHas was told
 	bitfield       wire.BitfieldCheck
 	wanted         wanted
+	taken          taken
+	lookouts       atomic.Pointer[[]*Lookout] // nil: none
 
 	mu        sync.Mutex
-	remoteIDs []byte // mu: the remote's ids for our dialects
+	remoteIDs [maxDialects]byte // mu: the remote's ids for our dialects
 	claimed   [4]uint64
 	heard     bool // mu: RemoteHello was told
 	ready     bool // mu: Ready was told
-	shaken    int  // mu: directions whose handshake is through
+	shaken    int8 // mu: directions whose handshake is through
 	reason    string
 	cause     error
-	ended     bool // mu: no new goroutines
-	up        chan struct{}
+	ended     bool           // mu: no new goroutines
+	lingers   bool           // mu: one direction has ended, and the other has a deadline
+	legsLeft  atomic.Int32   // directions that have not ended
+	settled   func()         // mu: nil once the handshake is through, or has failed
+	patience  *time.Timer    // mu: for the handshake; nil: there is no limit any more
 	wg        sync.WaitGroup // everything but the two flows
+	over      func()         // gives back what the session had of others
 	legs      [2]leg         // the sweeper's
 }
 
@@ -87,6 +92,9 @@ const maxDialects = 8
 
 // ID is unique in this process.
 func (s *Session) ID() uint64 { return s.id }
+
+// Front tells the proxy, and so the client, that the session belongs to from others with the same Common.
+func (s *Session) Front() uint64 { return s.of.id }
 
 // Remote is the remote peer's true address.
 func (s *Session) Remote() netip.AddrPort { return s.addr }
@@ -99,10 +107,10 @@ func (s *Session) Initiator() bool { return s.initiator }
 
 // RemoteID is the remote's peer id (BEP 3); "" until it has said all of it.
 func (s *Session) RemoteID() string {
-	if id := s.remoteID.Load(); id != nil {
-		return *id
+	if !s.introduced.Load() {
+		return ""
 	}
-	return ""
+	return string(s.in.id[:])
 }
 
 // Treatment is what the desk made of the session.
@@ -190,6 +198,8 @@ func (s *Session) stop(reason string, cause error) {
 	s.mu.Unlock()
 	remote.Close()
 	client.Close()
+	s.in.wake()
+	s.out.wake()
 }
 
 // spawn runs do in a goroutine that the session waits for, unless it is over.
@@ -203,52 +213,59 @@ func (s *Session) spawn(do func()) bool {
 	return true
 }
 
-// run relays until both directions have ended, and closes both connections. start says the first words; settled is called
-// when the handshake is through, which must be in time, or has failed.
-func (s *Session) run(ctx context.Context, start func() error, handshake time.Duration, settled func()) {
-	if s.conv == nil {
-		settled()
-		s.runBlind(start)
-		return
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	if s.treatment == Free {
+// launch says the first words, by start, and begins to relay; it does not wait for the end. settled is called when the
+// handshake is through, which must be in time, or has failed; over when nothing of the session is left.
+func (s *Session) launch(start func() error, handshake time.Duration, settled, over func()) {
+	s.over = over
+	if s.conv == nil || s.treatment == Free {
 		settled()
 	} else {
-		s.spawn(func() { s.converse(ctx, handshake, settled) })
+		s.await(handshake, settled)
 	}
-	if err := start(); err != nil {
+	err := start()
+	if err == nil && s.conv == nil {
+		err = s.goUnseen()
+	}
+	if err != nil {
+		s.left(!s.initiator && !errors.Is(err, errCaller) && !isTimeout(err), err)
 		s.stop("connection lost", err)
 	}
-	out := make(chan struct{})
-	go s.relayOut(out)
-	s.legEnded(&s.in, s.in.relayAll())
-	<-out
+	s.legsLeft.Store(2)
+	for _, f := range []*flow{&s.in, &s.out} {
+		s.parker.running.Go(f.live)
+	}
+}
+
+// goUnseen leaves a session of which nothing can be read to the kernel.
+func (s *Session) goUnseen() error {
+	for _, f := range []*flow{&s.in, &s.out} {
+		f.stage, f.blind = atFrames, true
+		if err := f.lay(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// legOver ends the session when both directions have ended.
+func (s *Session) legOver() {
+	if s.legsLeft.Add(-1) > 0 {
+		return
+	}
 	s.close()
 	if s.gate != nil {
 		s.gate.end()
 	}
-	cancel()
+	s.begun()
+	if s.conv != nil {
+		s.conv.End()
+	}
 	s.wg.Wait()
 	if s.hush != nil {
 		s.hush()
 	}
 	s.finish()
-}
-
-func (s *Session) relayOut(done chan<- struct{}) {
-	defer close(done)
-	s.legEnded(&s.out, s.out.relayAll())
-}
-
-func (s *Session) runBlind(start func() error) {
-	err := start()
-	if err == nil {
-		err = tunnel(s.remote.conn, s.client.conn, &s.in.read, &s.toRemote.sent)
-	}
-	s.stop("closed", err)
-	s.finish()
+	s.over()
 }
 
 // close closes both connections for good.
@@ -259,22 +276,39 @@ func (s *Session) close() {
 	s.ended = true
 }
 
-// converse runs the conversation once the handshake is through, or only its end if that never comes.
-func (s *Session) converse(ctx context.Context, handshake time.Duration, settled func()) {
-	limit := time.NewTimer(handshake)
-	select {
-	case <-s.up:
-	case <-ctx.Done():
-	case <-limit.C:
-		s.Close("handshake timeout")
+// await ends the session if its handshake takes longer than limit. begun ends the wait, and calls settled.
+func (s *Session) await(limit time.Duration, settled func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settled = settled
+	s.patience = time.AfterFunc(limit, func() { s.Close("handshake timeout") })
+}
+
+// begun is called when the handshake is through, and when it has failed.
+func (s *Session) begun() {
+	s.mu.Lock()
+	settled := s.settled
+	if s.patience != nil {
+		s.patience.Stop()
 	}
-	limit.Stop()
-	settled()
-	s.conv.Run(ctx)
+	s.settled, s.patience = nil, nil
+	s.mu.Unlock()
+	if settled != nil {
+		settled()
+	}
+}
+
+// other is the direction that f is not.
+func (s *Session) other(f *flow) *flow {
+	if f == &s.in {
+		return &s.out
+	}
+	return &s.in
 }
 
 // legEnded deals with the end of one direction: an orderly one is passed on, and the other may go on for a while.
 func (s *Session) legEnded(f *flow, err error) {
+	s.left(!f.blind && f.out == f.dry, err)
 	side := "remote"
 	if f.out {
 		side = "client"
@@ -282,8 +316,7 @@ func (s *Session) legEnded(f *flow, err error) {
 	switch {
 	case errors.Is(err, io.EOF) && f.stage == atFrames:
 		s.note(side + " closed")
-		err = errors.Join(f.dst.closeWrite(), f.dst.conn.SetReadDeadline(time.Now().Add(linger)))
-		if err != nil {
+		if err := errors.Join(f.dst.closeWrite(), s.hurry(s.other(f))); err != nil {
 			s.stop("connection lost", err)
 		}
 	case errors.Is(err, io.EOF):
@@ -303,6 +336,16 @@ func (s *Session) note(reason string) {
 	defer s.mu.Unlock()
 	if s.reason == "" {
 		s.reason = reason
+	}
+}
+
+// left tells the conversation if it was the client that has hung up, and nothing had ended the session before.
+func (s *Session) left(byClient bool, err error) {
+	s.mu.Lock()
+	first := s.reason == ""
+	s.mu.Unlock()
+	if byClient && first && s.conv != nil && isNoise(err) {
+		s.conv.Notify(Event{Kind: ClientLeft})
 	}
 }
 
@@ -327,18 +370,18 @@ func (s *Session) finish() {
 		fields = append(fields, zap.Error(cause))
 	}
 	if s.initiator {
-		s.log.Info("session ended", fields...)
+		s.of.log.Info("session ended", fields...)
 		return
 	}
-	hushed, ok := s.endings.allow(s.addr.Addr(), time.Now())
+	hushed, ok := s.of.endings.allow(s.addr.Addr(), time.Now())
 	if !ok {
-		s.log.Debug("session ended", fields...)
+		s.of.log.Debug("session ended", fields...)
 		return
 	}
 	if hushed > 0 {
 		fields = append(fields, zap.Int("not_logged_before", hushed))
 	}
-	s.log.Info("session ended", fields...)
+	s.of.log.Info("session ended", fields...)
 }
 
 // encryption says on which sides paygate encrypts.

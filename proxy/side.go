@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net"
-	"syscall"
 
 	"paygate/proxy/mse"
 )
@@ -38,7 +37,7 @@ func (c *side) readFD(fd int, b []byte) (int, error) {
 	if c.cipher != nil {
 		return c.cipher.ReadFD(fd, b)
 	}
-	return syscall.Read(fd, b)
+	return readNow(fd, b)
 }
 
 // seated is what a handshake of MSE on conn has come to.

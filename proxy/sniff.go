@@ -94,8 +94,8 @@ func classifyReply(b []byte) speech {
 }
 
 // carry finds out what is spoken on a connection that the client opened through us, and serves it. stop ends the
-// watch that closes conn when ctx ends; a session is drained instead.
-func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func() bool) error {
+// watch that closes conn when ctx ends; a session is drained instead, and takes the dues over.
+func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func() bool, d *dues) error {
 	first, greeted, err := eitherSpeaks(conn, remote, p.cfg.Silence)
 	if err != nil {
 		return err
@@ -115,9 +115,9 @@ func (p *Proxy) carry(ctx context.Context, conn, remote *net.TCPConn, stop func(
 	case err != nil:
 		return fmt.Errorf("to %s: %w", l.addr, err)
 	case hail.unseen != nil:
-		return p.serveHidden(ctx, l, hail.unseen, func() {})
+		return p.serveHidden(l, hail.unseen, func() {}, d)
 	}
-	return p.serveHead(ctx, l, hail, func() {})
+	return p.serveHead(ctx, l, hail, func() {}, d)
 }
 
 // carryGreeted passes on what the remote says, and looks at what the client answers before passing that.

@@ -47,13 +47,15 @@ func (e *socksError) Unwrap() error { return e.err }
 
 // serveSOCKS5 serves an outgoing connection of the client. It owns conn.
 func (p *Proxy) serveSOCKS5(ctx context.Context, conn *net.TCPConn) {
-	defer conn.Close()
-	if err := p.socks5(ctx, conn); err != nil {
+	var d dues
+	defer d.pay()
+	d.owe(func() { conn.Close() })
+	if err := p.socks5(ctx, conn, &d); err != nil {
 		p.refused(addrPort(conn.RemoteAddr()), err)
 	}
 }
 
-func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
+func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn, d *dues) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if err := conn.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err != nil {
@@ -67,7 +69,7 @@ func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
 	if err != nil {
 		return errors.Join(err, refuseSOCKS5(conn, err))
 	}
-	defer slot.free()
+	d.owe(slot.free)
 	if command == cmdAssociate {
 		return p.associate(ctx, conn)
 	}
@@ -75,7 +77,7 @@ func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
 	if err != nil {
 		return errors.Join(err, refuseSOCKS5(conn, err))
 	}
-	defer remote.Close()
+	d.owe(func() { remote.Close() })
 	if !stop() {
 		return ctx.Err()
 	}
@@ -87,7 +89,7 @@ func (p *Proxy) socks5(ctx context.Context, conn *net.TCPConn) error {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	return p.carry(ctx, conn, remote, stopBoth)
+	return p.carry(ctx, conn, remote, stopBoth, d)
 }
 
 // dialRemote connects to a peer or anything else outside.
@@ -255,7 +257,7 @@ func refuseSOCKS5(w io.Writer, err error) error {
 	switch {
 	case errors.As(err, &e):
 		return reply(w, e.reply, netip.AddrPort{})
-	case errors.Is(err, errFull):
+	case errors.Is(err, errFull), errors.Is(err, errRelays):
 		return reply(w, replyFailure, netip.AddrPort{})
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -16,10 +17,22 @@ const (
 	// pipesKept is how many pipes wait for their next use. A direction has one only while it has bytes to move, so that
 	// an idle connection costs no descriptors but its own.
 	pipesKept = 64
+	// pipesMost bounds all pipes. A direction whose receiver reads nothing holds one, with what is in it; without one, bytes
+	// are copied.
+	pipesMost = 1024
 )
 
-// pipes keeps those that nobody uses just now, for the whole process.
-var pipes = make(chan *pipe, pipesKept)
+// All pipes of the process.
+var (
+	pipes     = make(chan *pipe, pipesKept) // those that nobody uses just now
+	pipesMade atomic.Int64
+	pipeRoom  = sync.OnceValue(func() int64 { return pipesFor(filesAtMost()) })
+)
+
+// pipesFor is how many pipes a process that may have so many files open can have.
+func pipesFor(files uint64) int64 {
+	return int64(min(max(files/pipesShare/2, pipesKept), pipesMost))
+}
 
 // pipe is one for splice(2). It is empty whenever it is in the pool.
 type pipe struct{ r, w int }
@@ -30,8 +43,13 @@ func takePipe() (*pipe, error) {
 		return p, nil
 	default:
 	}
+	if pipesMade.Add(1) > pipeRoom() {
+		pipesMade.Add(-1)
+		return nil, unix.EMFILE
+	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		pipesMade.Add(-1)
 		return nil, err
 	}
 	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, spliceMost) // a smaller one is only slower
@@ -50,10 +68,12 @@ func (p *pipe) give() {
 func (p *pipe) close() {
 	_ = unix.Close(p.r)
 	_ = unix.Close(p.w)
+	pipesMade.Add(-1)
 }
 
 // splicer moves bytes from one socket to another without their coming into this process.
 type splicer struct {
+	of         *flow
 	src, dst   syscall.RawConn
 	fill, pour func(uintptr) bool
 	pipe       *pipe
@@ -61,25 +81,25 @@ type splicer struct {
 	err        error
 }
 
-// copyBlind copies until src ends, which is io.EOF, or something fails. counts, but for nil ones, learn of every byte
-// that dst took.
-func copyBlind(dst, src *net.TCPConn, counts ...*atomic.Int64) error {
-	s, err := newSplicer(dst, src)
-	if err != nil {
-		return err
+// lay has the kernel copy what comes from now on.
+func (f *flow) lay() (err error) {
+	if f.tube, err = newSplicer(f.dst.conn, f.src.conn); err == nil {
+		f.tube.of = f
 	}
-	defer s.end()
+	return err
+}
+
+// splice is copyThrough in the kernel.
+func (f *flow) splice() error {
 	for {
-		n, err := s.move()
-		for _, c := range counts {
-			if c != nil {
-				c.Add(int64(n))
-			}
-		}
-		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
-			return copyBuffered(dst, src, counts...)
-		}
-		if err != nil {
+		n, err := f.tube.move()
+		f.read.Add(int64(n))
+		switch {
+		case err == nil, f.interrupted(err):
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE): // there is no pipe to be had
+			f.tube = nil
+			return f.copyThrough()
+		default:
 			return err
 		}
 	}
@@ -100,7 +120,7 @@ func newSplicer(dst, src *net.TCPConn) (*splicer, error) {
 
 // end closes the pipe of a copy that has ended with bytes in it.
 func (s *splicer) end() {
-	if s.pipe == nil {
+	if s == nil || s.pipe == nil {
 		return
 	}
 	if s.in == 0 {
@@ -142,20 +162,23 @@ func (s *splicer) fillSome(fd uintptr) bool {
 		}
 	}
 	for {
-		n, err := unix.Splice(int(fd), nil, s.pipe.w, nil, spliceMost, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		n, err := spliceNow(int(fd), s.pipe.w, spliceMost)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			s.pipe.give()
 			s.pipe = nil
-			return false
+			if s.of.mayRest() {
+				s.err = errRests
+			}
+			return s.err != nil
 		case err != nil:
 			s.err = err
 		case n == 0:
 			s.err = io.EOF
 		}
-		s.in = max(0, int(n))
+		s.in = max(0, n)
 		return true
 	}
 }
@@ -163,17 +186,20 @@ func (s *splicer) fillSome(fd uintptr) bool {
 // pourSome runs under the destination's write lock.
 func (s *splicer) pourSome(fd uintptr) bool {
 	for {
-		n, err := unix.Splice(s.pipe.r, nil, int(fd), nil, s.in, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		n, err := spliceNow(s.pipe.r, int(fd), s.in)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
+			s.of.dst.busy.Store(true)
 			return false
 		case err != nil:
 			s.err = err
 			return true
 		}
-		s.in -= int(n)
+		s.in -= n
+		s.of.dst.busy.Store(false)
+		s.of.dst.sent.Add(int64(n))
 		return true
 	}
 }

@@ -16,8 +16,8 @@ func TestIdleBlindCopiesHoldNoPipes(t *testing.T) {
 	for range n {
 		a, nearA := pair(t)
 		b, nearB := pair(t)
-		go func() { ended <- copyBlind(nearA, nearB) }()
-		go func() { ended <- copyBlind(nearB, nearA) }()
+		go func() { ended <- blindly(nearA, nearB) }()
+		go func() { ended <- blindly(nearB, nearA) }()
 		ends = append(ends, a, b)
 		for _, way := range [][2]*net.TCPConn{{a, b}, {b, a}} {
 			if _, err := way[0].Write([]byte("hello")); err != nil {
@@ -49,4 +49,49 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// TestPipesAreBounded: whoever reads nothing cannot have all descriptors become pipes, and without one bytes still pass.
+func TestPipesAreBounded(t *testing.T) {
+	for files, want := range map[uint64]int64{64: 64, 1024: 64, 8192: 256, 20_000: 625, 1 << 20: 1024, 1<<64 - 1: 1024} {
+		if got := pipesFor(files); got != want {
+			t.Errorf("%d files are room for %d pipes, want %d", files, got, want)
+		}
+		if files >= 1024 && 2*uint64(pipesFor(files))+filesEach*uint64(roomFor(files)) > files {
+			t.Errorf("with pipes, %d files are too few", files)
+		}
+	}
+	before := openFiles(t)
+	var taken []*pipe
+	for len(taken) <= pipesMost {
+		p, err := takePipe()
+		if err != nil {
+			break
+		}
+		taken = append(taken, p)
+	}
+	if int64(len(taken)) > pipeRoom() {
+		t.Errorf("%d pipes", len(taken))
+	}
+	a, nearA := pair(t)
+	b, nearB := pair(t)
+	ended := make(chan error, 1)
+	go func() { ended <- blindly(nearA, nearB) }()
+	if _, err := b.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(a, got); err != nil || string(got) != "hello" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	for _, p := range taken {
+		p.give()
+	}
+	b.Close()
+	if err := <-ended; !errors.Is(err, io.EOF) && !isNoise(err) {
+		t.Error(err)
+	}
+	if extra := openFiles(t) - before; extra > 2*pipesKept+8 {
+		t.Errorf("%d descriptors stay open", extra)
+	}
 }

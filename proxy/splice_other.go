@@ -2,13 +2,12 @@
 
 package proxy
 
-import (
-	"net"
-	"sync/atomic"
-)
+// splicer would move bytes from one socket to another without their coming into this process.
+type splicer struct{}
 
-// copyBlind copies until src ends, which is io.EOF, or something fails. counts, but for nil ones, learn of every byte
-// that dst took.
-func copyBlind(dst, src *net.TCPConn, counts ...*atomic.Int64) error {
-	return copyBuffered(dst, src, counts...)
-}
+// lay leaves the copy to buffers of ours.
+func (f *flow) lay() error { return nil }
+
+func (f *flow) splice() error { return f.copyThrough() }
+
+func (s *splicer) end() {}

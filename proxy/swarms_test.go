@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/time/rate"
 	"pgregory.net/rapid"
 
 	"paygate/proxy/announce"
@@ -382,4 +386,30 @@ func FuzzOriginHead(f *testing.F) {
 		}
 		onlyGzip(bytes.Clone(out))
 	})
+}
+
+// TestTrackersNameNobodyNearerThanThemselves: or a tracker could have us connect to our own services.
+func TestTrackersNameNobodyNearerThanThemselves(t *testing.T) {
+	const loop, local, far = "127.0.0.1:10009", "192.168.1.7:6881", "1.0.0.1:6881"
+	others := []string{"[::1]:10009", "0.0.0.0:10009", "[::ffff:127.0.0.1]:10009", "169.254.169.254:80", "[fe80::1]:6881", "[fd00::1]:6881", "10.0.0.1:6881"}
+	core, logs := observer.New(zapcore.InfoLevel)
+	for _, c := range []struct {
+		tracker string
+		want    []string
+	}{
+		{"127.0.0.1", append([]string{loop, local, far}, others...)},
+		{"192.168.1.1", []string{local, far, others[3], others[4], others[5], others[6]}},
+		{"1.1.1.1", []string{far}},
+		{"2606:4700::1111", []string{far}},
+	} {
+		p := &Proxy{log: zap.New(core), quiet: rate.NewLimiter(rate.Inf, 1)}
+		a := peers(append([]string{loop, local, far}, others...)...)
+		p.leaveOutNear(netip.MustParseAddr(c.tracker), announce.Request{}, &a)
+		if got, want := fmt.Sprint(a.Peers), fmt.Sprint(peers(c.want...).Peers); got != want {
+			t.Errorf("tracker %s: %s, want %s", c.tracker, got, want)
+		}
+	}
+	if logs.Len() != 3 {
+		t.Errorf("%d lines", logs.Len())
+	}
 }

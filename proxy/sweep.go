@@ -19,19 +19,22 @@ const (
 // leg is what the sweeper remembers of one stream.
 type leg struct {
 	sent int64
-	at   time.Time // when sent last changed
+	at   int64 // when sent last changed, in nanoseconds since 1970; 0: never looked at
 }
 
 // sweep looks after all sessions until ctx ends: keepalives of our own, and an end for those that are stuck.
 func (p *Proxy) sweep(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
-	tick := time.NewTicker(sweepEvery)
+	tick, beats := time.NewTicker(sweepEvery), time.NewTicker(beat)
 	defer tick.Stop()
+	defer beats.Stop()
 	saved := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-beats.C:
+			p.parker.cool()
 		case now := <-tick.C:
 			for _, s := range p.alive() {
 				s.tend(now)
@@ -53,15 +56,15 @@ func (p *Proxy) saveAliases() {
 // tend looks after one session.
 func (s *Session) tend(now time.Time) {
 	s.confirm()
-	if s.conv == nil {
-		return // blind: the two peers look after themselves
+	if s.gate != nil {
+		s.gate.trim()
 	}
 	for i, to := range []*sender{&s.toRemote, &s.toClient} {
 		l := &s.legs[i]
-		if sent := to.sent.Load(); l.at.IsZero() || sent != l.sent {
-			l.sent, l.at = sent, now
+		if sent := to.sent.Load(); l.at == 0 || sent != l.sent {
+			l.sent, l.at = sent, now.UnixNano()
 		}
-		switch idle := now.Sub(l.at); {
+		switch idle := time.Duration(now.UnixNano() - l.at); {
 		case to.busy.Load() && idle >= stalledAfter:
 			s.Close("stalled")
 		case idle >= keepaliveAfter && s.treatment != Free:

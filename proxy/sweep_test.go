@@ -76,3 +76,39 @@ func TestStalledSessionsEnd(t *testing.T) {
 		t.Errorf("reason %q", s.reason)
 	}
 }
+
+// TestStuckBlindSessionsEnd: while a remote reads nothing, nobody sees that the client has gone, in a session that is copied
+// blindly no more than in others.
+func TestStuckBlindSessionsEnd(t *testing.T) {
+	s, _, client := bareSession(t, newDesk(Free, 0))
+	s.conv = nil // of an unknown torrent
+	done := make(chan error, 1)
+	go func() { done <- s.out.goBlind(nil, nil) }()
+	if err := client.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for b := make([]byte, 1<<20); ; {
+		if _, err := client.Write(b); err != nil {
+			break // no more fits in between
+		}
+	}
+	client.Close()
+	eventually(t, "the socket to be full", func() bool {
+		was := s.toRemote.sent.Load()
+		time.Sleep(10 * time.Millisecond)
+		return s.toRemote.busy.Load() && s.toRemote.sent.Load() == was
+	})
+	start := time.Unix(1e9, 0)
+	s.tend(start)
+	s.tend(start.Add(stalledAfter - time.Second))
+	select {
+	case err := <-done:
+		t.Fatalf("it ended early: %v", err)
+	default:
+	}
+	s.tend(start.Add(stalledAfter))
+	if err := <-done; !isNoise(err) {
+		t.Error(err)
+	}
+	s.out.letGo()
+}

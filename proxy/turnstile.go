@@ -43,7 +43,7 @@ type turnstile struct {
 	mu      sync.Mutex
 	valve   valve
 	limit   int    // requests outstanding at the client, at most maxAsked
-	asked   *asked // nil until the valve was first opened
+	asked   *asked // nil: nothing is outstanding, and has not been for a while
 	held    held
 	starved bool // the gate has refused, and nobody has resumed since
 	over    bool
@@ -159,11 +159,11 @@ func (t *turnstile) requestLocked(b wire.Block) (verdict, flush) {
 	switch {
 	case t.valve.mode == released:
 		return pass, flush{}
-	case !t.valve.toldUnchoked, b.Length == 0, b.Length > maxBlock, t.asked == nil, t.asked.find(b) >= 0:
+	case !t.valve.toldUnchoked, b.Length == 0, b.Length > maxBlock, t.asked.find(b) >= 0:
 		return drop, flush{}
-	case t.valve.mode == opened && t.held.live == 0 && t.asked.n < t.limit && !t.starved:
+	case t.valve.mode == opened && t.held.live == 0 && t.outstanding() < t.limit && !t.starved:
 		if t.gate.Request(int(b.Length)) {
-			t.asked.add(b)
+			t.ask(b)
 			return pass, flush{}
 		}
 		t.starved = true
@@ -181,7 +181,7 @@ func (t *turnstile) hold(b wire.Block) verdict {
 
 // fill passes held requests to the client, oldest first.
 func (t *turnstile) fill() flush {
-	for t.valve.mode == opened && !t.starved && t.asked != nil && t.asked.n < t.limit {
+	for t.valve.mode == opened && !t.starved && t.outstanding() < t.limit {
 		b, ok := t.held.front()
 		if !ok {
 			break
@@ -191,7 +191,7 @@ func (t *turnstile) fill() flush {
 				t.starved = true
 				return flush{starved: true}
 			}
-			t.asked.add(b)
+			t.ask(b)
 			t.put(t.toClient, wire.AppendRequest(t.frame[:0], b))
 		}
 		t.held.pop()
@@ -206,7 +206,7 @@ func (t *turnstile) cancel(b wire.Block) verdict {
 	if t.held.cancel(b) {
 		return drop
 	}
-	if t.asked != nil && t.asked.remove(b) {
+	if t.asked.remove(b) {
 		t.gate.Release(int(b.Length))
 	}
 	return pass
@@ -222,7 +222,7 @@ func (t *turnstile) served(blocks []wire.Block) {
 
 func (t *turnstile) servedLocked(blocks []wire.Block) flush {
 	for _, b := range blocks {
-		reserved := t.asked != nil && t.asked.remove(b)
+		reserved := t.asked.remove(b)
 		t.gate.Moved(int(b.Length), true, reserved)
 	}
 	if t.valve.mode == shutting && t.outstanding() == 0 {
@@ -234,9 +234,6 @@ func (t *turnstile) servedLocked(blocks []wire.Block) flush {
 // open lets requests through.
 func (t *turnstile) open() {
 	t.mu.Lock()
-	if t.asked == nil {
-		t.asked = new(asked)
-	}
 	t.starved = false
 	f := t.takeLocked(doOpen)
 	t.mu.Unlock()
@@ -284,6 +281,26 @@ func (t *turnstile) outstanding() int {
 		return 0
 	}
 	return t.asked.n
+}
+
+// ask notes a request that passes to the client.
+func (t *turnstile) ask(b wire.Block) {
+	if t.asked == nil {
+		t.asked = new(asked)
+	}
+	t.asked.add(b)
+}
+
+// trim gives back tables that are empty. It is called now and then.
+func (t *turnstile) trim() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.outstanding() == 0 {
+		t.asked = nil
+	}
+	if t.held.live == 0 {
+		t.held = held{}
+	}
 }
 
 // snapshot is the mode and what is outstanding.

@@ -309,6 +309,7 @@ func TestTurnstileModel(t *testing.T) {
 				b.turnstile.take(rapid.SampledFrom([]input{doOffer, doShut, doWithdraw}).Draw(t, "in"))
 			},
 			"open": func(*rapid.T) { b.open() },
+			"trim": func(*rapid.T) { b.trim() },
 			"pay":  func(t *rapid.T) { b.conv.credit.Add(500); b.resume() },
 			"": func(t *rapid.T) {
 				read()
@@ -339,4 +340,21 @@ func TestTurnstileModel(t *testing.T) {
 			t.Fatal("reservations survive the end")
 		}
 	})
+}
+
+func TestEmptyTablesAreGivenBack(t *testing.T) {
+	b := openedBench(1 << 20)
+	b.request(blk(1))
+	b.trim()
+	if b.asked == nil || b.outstanding() != 1 {
+		t.Fatal("what is outstanding was forgotten")
+	}
+	b.served([]wire.Block{blk(1)})
+	b.trim()
+	if b.asked != nil || cap(b.held.blocks) != 0 {
+		t.Error("empty tables stay")
+	}
+	if b.request(blk(2)) != pass || b.outstanding() != 1 {
+		t.Error("nothing passes afterwards")
+	}
 }
