@@ -45,7 +45,7 @@ func (c *conversation) adopt(ctx context.Context, now time.Time) {
 	c.ruled = ruling{r, who, now}
 	f := c.known()
 	c.desk.look(&f)
-	sale := r.selling.Decide(f)
+	sale := c.desk.sale(r, f)
 	if sale.Deny {
 		c.link.Close(denied)
 		return
@@ -54,32 +54,68 @@ func (c *conversation) adopt(ctx context.Context, now time.Time) {
 	case c.seller != nil && c.seller.reciprocal && !sale.Free && completed(f):
 		c.link.Close(complete) // only a new connection can be gated
 	case c.seller != nil:
-		c.seller.adopt(ctx, priced(sale), !sale.Free)
+		c.seller.adopt(ctx, r.offers.priced(sale), !sale.Free)
 	case sale.Free:
 	case c.link.Treatment() == proxy.Gated && !c.released:
-		c.seller = newSeller(c, priced(sale))
+		c.seller = newSeller(c, r.offers.priced(sale))
 	default:
 		c.link.Close(newTerms) // only a new connection can be gated
 	}
-	if c.buyer != nil {
-		ceiling, ok := r.pays(f)
-		c.buyer.plan(r.manner(f))
-		c.buyer.adopt(ceiling, ok)
+	if c.buyer == nil {
+		c.mayBuyNow(r, f)
+		return
+	}
+	ceiling, ok := r.pays(f)
+	c.buyer.plan(r.manner(f))
+	c.buyer.adopt(ceiling, ok)
+}
+
+// mayBuy makes this side a buyer if something may be bought here, now or when the time or the torrent has changed.
+func (c *conversation) mayBuy(r *rules, f policy.Facts) {
+	ceiling, ok := r.pays(f)
+	if c.desk.rail == nil || !ok && !r.buying.MightPay(f) {
+		return
+	}
+	if !ok {
+		ceiling = units.Price{}
+	}
+	c.buyer = newBuyer(c, ceiling)
+	c.buyer.plan(r.manner(f))
+	c.buys.Store(true)
+}
+
+// mayBuyNow does so under rules that have changed. A peer that has introduced itself as a seller to nobody does not do so
+// again on this connection: it is ended, unless the peer gives us what we want as it is.
+func (c *conversation) mayBuyNow(r *rules, f policy.Facts) {
+	switch {
+	case c.desk.rail == nil || !r.buying.MightPay(f) || c.link.Treatment() == proxy.Free:
+	case !c.spoken && !c.released:
+		c.mayBuy(r, f)
+	case c.link.BytesIn() < proxy.BroughtLittle:
+		c.link.Close(newTerms)
 	}
 }
 
+// sameRule reports whether two rules differ in nothing but where they stand.
+func sameRule(a, b *config.SellRule) bool {
+	if a == b {
+		return true
+	}
+	x, y := *a, *b
+	x.Line, y.Line = 0, 0
+	return reflect.DeepEqual(x, y)
+}
+
 // adopt goes on under another rule, or under none: what was paid for keeps its price.
-func (s *seller) adopt(ctx context.Context, rule config.SellRule, sells bool) {
-	was := s.rule
-	was.Line, rule.Line = 0, 0
+func (s *seller) adopt(ctx context.Context, rule *config.SellRule, sells bool) {
 	switch {
 	case !sells:
 		if !s.free {
 			s.giveFreely()
 		}
-		s.decided, s.rule = true, config.SellRule{}
+		s.decided, s.rule = true, &config.SellRule{}
 		return
-	case reflect.DeepEqual(was, rule):
+	case sameRule(s.rule, rule):
 		return
 	case s.free:
 		if !s.reciprocal || rule.When != "complete" {
@@ -99,10 +135,11 @@ func (s *seller) adopt(ctx context.Context, rule config.SellRule, sells bool) {
 	if !s.greeted {
 		return
 	}
-	if !s.stock.buyer.IsZero() {
-		s.stock.leaseCredit(ctx)
-	}
 	s.c.say(s.terms())
+	if !s.stock.buyer.IsZero() { // after that: what went before the terms keeps the price that held until then
+		s.stock.leaseCredit(ctx)
+		s.offerCredit()
+	}
 }
 
 // adopt goes on under another ceiling; false means that this torrent is not bought any more.

@@ -18,23 +18,22 @@ type book struct {
 	here    map[units.PeerKey]int // live conversations
 }
 
-// record is one seller that was ever paid. first is the smallest payment made to it; delivered what it has delivered,
-// in msat; latest the torrent of the latest payment; gone since when it has had no conversation, as far as departed has
+// record is one seller that was ever paid. first is the smallest payment made to it, but for what is less than a block:
+// that is served with the next purchase only. delivered is what it has delivered, in msat; latest the torrent of the latest payment; gone since when it has had no conversation, as far as departed has
 // seen.
 type record struct {
 	first     units.Msat
 	delivered units.Msat
 	unused    units.Msat
 	lost      units.Msat
+	base      units.Msat // of delivered: what it owed from before our client last dropped it for bad data
+	dropped   time.Time  // when that was; zero: never
+	until     time.Time  // nothing is bought from it before
+	doubted   time.Time  // until then it counts as unproven
 	pending   map[units.PaymentHash]struct{}
 	torrents  map[units.InfoHash]struct{}
 	latest    units.InfoHash
 	gone      time.Time
-}
-
-// proven sellers have delivered a whole purchase.
-func (r *record) proven() bool {
-	return r != nil && r.first > 0 && r.delivered >= r.first && r.lost <= r.delivered/4
 }
 
 func newBook() *book {
@@ -57,8 +56,8 @@ func (b *book) leaves(seller units.PeerKey) {
 	}
 }
 
-// departed returns the unproven sellers that hold money of ours and have been gone for some time, with the torrent of
-// the latest payment. It has to be called again and again.
+// departed returns the sellers that hold money of ours, are unproven or hold more than they have ever delivered, and have
+// been gone for some time, with the torrent of the latest payment. It has to be called again and again.
 func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]units.InfoHash {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,7 +68,7 @@ func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]un
 			r.gone = time.Time{}
 		case r.gone.IsZero():
 			r.gone = now
-		case now.Sub(r.gone) >= after && r.unused > 0 && len(r.pending) == 0 && !r.proven():
+		case now.Sub(r.gone) >= after && r.unused > 0 && len(r.pending) == 0 && (!r.earned(now) || r.ahead()):
 			out[key] = r.latest
 		}
 	}
@@ -86,11 +85,12 @@ func (b *book) of(seller units.PeerKey) *record {
 }
 
 // paid notes a payment to a seller.
-func (b *book) paid(seller units.PeerKey, ih units.InfoHash, m units.Msat) {
+func (b *book) paid(in ledger.Intent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.of(seller)
-	r.torrents[ih], r.latest = struct{}{}, ih
+	r := b.of(in.Seller)
+	r.torrents[in.InfoHash], r.latest = struct{}{}, in.InfoHash
+	m := max(in.Msat-in.Price.Charge(block), in.Msat/2)
 	if r.first == 0 || m < r.first {
 		r.first = m
 	}
@@ -99,7 +99,7 @@ func (b *book) paid(seller units.PeerKey, ih units.InfoHash, m units.Msat) {
 // pending notes that a payment has begun or ended. It may be told of an end more than once.
 func (b *book) pending(in ledger.Intent, begins bool) {
 	if begins {
-		b.paid(in.Seller, in.InfoHash, in.Msat)
+		b.paid(in)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,12 +125,13 @@ func (b *book) delivered(p ledger.Purse) {
 func (b *book) proven(seller units.PeerKey) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.sellers[seller].proven()
+	return b.sellers[seller].proven(time.Now())
 }
 
-// others tells whether seller was paid for the torrent before, how many others were, and how many of those are
-// unproven and hold money of ours.
+// others tells whether seller was paid for the torrent before, how many others were, and how many of those hold money of
+// ours that they have not earned: they are unproven, or hold more than they have ever delivered.
 func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid, unproven int) {
+	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key, r := range b.sellers {
@@ -142,7 +143,10 @@ func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid,
 			continue
 		}
 		paid++
-		if !r.proven() && (r.unused > 0 || len(r.pending) > 0) {
+		if r.out(now) && len(r.pending) == 0 {
+			continue // what it holds counts as lost already
+		}
+		if (!r.proven(now) || r.ahead()) && (r.unused > 0 || len(r.pending) > 0) {
 			unproven++
 		}
 	}

@@ -18,7 +18,8 @@ import (
 const (
 	invoicePatience = 50 * time.Second // for the seller's client to give a slot, and its node an invoice
 	maxAsks         = 3
-	failPause       = 2 * time.Second // after a failed payment, doubling
+	retryPause      = time.Second / 4 // after a failed payment, doubling
+	failPause       = 2 * time.Second // with too much at stake
 	maxFailPause    = time.Minute
 	paidHint        = time.Second      // a seller that shows no credit by then is given the preimage
 	busyPatience    = 30 * time.Second // nothing more is paid to a seller whose client chokes for longer
@@ -26,10 +27,10 @@ const (
 	silentPause     = 10 * time.Minute // and is left alone for so long
 	defaultT90      = time.Second
 	windowBytes     = 448 * block // what a seller lets through at once, and so has reserved at most
-	startRate       = 256 << 10   // bytes a second that are assumed before anything was measured
+	startRate       = 256 << 10   // bytes a second, the least that is reckoned with
 )
 
-// buyer is our side of a connection on a torrent that a rule buys. It belongs to the conversation's goroutine.
+// buyer is our side of a connection on a torrent that a rule buys. It belongs to the conversation's turns.
 type buyer struct {
 	c      *conversation
 	max    units.Price // what is paid at most; zero: nothing any more
@@ -50,12 +51,14 @@ type buyer struct {
 	speed      speed
 
 	ask       *openAsk
+	ordered   time.Time // when the payment that is under way was begun with its ask; zero: the ask had to wait
 	paying    bool
 	last      units.Msat
 	failed    bool
 	failures  int
 	notUntil  time.Time
 	owing     time.Time // since when our balance is below zero
+	parted    bool      // the last debt is being paid: nothing is bought any more
 	hint      *hint
 	noticed   bool // the seller opened its gate while our payment was still under way
 	gate      string
@@ -77,6 +80,9 @@ type openAsk struct {
 	purpose string      // bytes or debt
 	at      time.Time
 	tries   int
+	kept    *wire.Invoice // its invoice, for which too much was at stake when it came
+	keptAt  time.Time
+	triedAt time.Time // when it was last tried
 }
 
 // hint is a payment that the seller may not have noticed.
@@ -165,7 +171,7 @@ func (b *buyer) heardTerms(ctx context.Context, now time.Time, m wire.Terms, rec
 		b.counted = received
 	}
 	if b.terms != nil {
-		b.count(ctx) // what came so far, at the price it was asked for
+		b.countTo(ctx, received) // what came before them, at the price that held until then
 		if m.Price != b.terms.Price {
 			b.ask, b.repriced = nil, now // an invoice for it would be at the price that holds no more
 		}
@@ -203,37 +209,52 @@ func (b *buyer) step(ctx context.Context, now time.Time, f facts, dirty bool) {
 	if b.seller.IsZero() || b.terms == nil || b.c.mute {
 		return
 	}
-	b.speed.sample(now, b.c.received.Load())
+	b.gauge(now)
 	if now.Sub(b.lastBook) >= settleEvery {
 		b.lastBook = now
+		if b.c.received.Load() > b.counted && !b.c.left {
+			b.c.desk.takenBack(b.seller, b.c.flock())
+		}
 		b.count(ctx)
+		dirty = dirty || b.purse.Pending > 0 && !b.paying // another connection's payment: nobody tells when it is over
 	}
 	if dirty {
 		if err := b.reload(ctx); err != nil {
-			b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+			b.c.warn(ctx, "cannot read the account with the seller", err)
 		}
 	}
 	b.remind(now)
 	b.compare(ctx)
 	b.patience(now)
+	b.retry(ctx, now, f)
 	owed := b.unused() >= b.terms.Price.Charge(block) // less than that, it has nothing of ours to deliver
 	if b.delivery.silent(now, b.c.received.Load()) && f.clientInterested && owed {
 		b.giveUp(ctx, now)
+	}
+	if _, until := b.c.desk.book.standing(b.seller, now); !until.IsZero() {
+		b.explain(policy.WhyDropped)
+		return
 	}
 	b.payDebt(ctx, now, f)
 	b.decide(ctx, now, f)
 }
 
-// count writes received bytes down: free ones first, as the seller gives them first.
-func (b *buyer) count(ctx context.Context) {
-	n := units.Bytes(b.c.received.Load() - b.counted)
+// count writes down what has come, except behind a message that we have yet to read: it may name another price.
+func (b *buyer) count(ctx context.Context) { b.countTo(ctx, b.c.heardTo()) }
+
+// countTo writes received bytes down up to a number of them: free ones first, as the seller gives them first.
+func (b *buyer) countTo(ctx context.Context, received int64) {
+	n := units.Bytes(received - b.counted)
 	if n <= 0 || b.terms == nil {
 		return
 	}
 	ctx = context.WithoutCancel(ctx) // the end of the session must not lose the count
 	b.counted += int64(n)
 	free := min(n, b.free())
-	undo := b.useFree(free)
+	if !b.introduced { // who has not said who it is owes nothing
+		free = max(free, n-min(n, b.covered()))
+	}
+	undo := b.useFree(min(n, b.free()))
 	for _, part := range b.priced(n - free) {
 		part.Seller, part.InfoHash, part.Free = b.seller, b.c.link.InfoHash(), free
 		part.Bytes += free
@@ -249,7 +270,7 @@ func (b *buyer) count(ctx context.Context) {
 		n, free, undo = n-part.Bytes, 0, func() {}
 	}
 	if err := b.reload(ctx); err != nil {
-		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+		b.c.warn(ctx, "cannot read the account with the seller", err)
 	}
 }
 
@@ -265,6 +286,11 @@ func (b *buyer) credit() units.Bytes {
 		rest -= l.Left
 	}
 	return bytes + b.terms.Price.Buys(max(0, rest))
+}
+
+// covered is how many bytes the balance pays for.
+func (b *buyer) covered() units.Bytes {
+	return max(0, b.credit()+units.Bytes(b.c.received.Load()-b.counted)-b.free())
 }
 
 // unused is our credit with the seller in msat, by our own count up to now.
@@ -301,6 +327,10 @@ func (b *buyer) patience(now time.Time) {
 
 // decide buys when credit runs low, and introduces us once there is a reason to.
 func (b *buyer) decide(ctx context.Context, now time.Time, f facts) {
+	if b.max.Free() {
+		b.explain(whyNotYet)
+		return
+	}
 	if b.terms.Price.Compare(b.max) > 0 {
 		b.explain(wire.NoTooDear)
 		return
@@ -313,7 +343,7 @@ func (b *buyer) decide(ctx context.Context, now time.Time, f facts) {
 		return
 	}
 	if !b.introduced {
-		b.introduce()
+		b.introduce(ctx)
 	}
 	if !b.c.desk.node.usable.Load() {
 		b.explain("lightning-down")
@@ -325,7 +355,8 @@ func (b *buyer) decide(ctx context.Context, now time.Time, f facts) {
 	b.buy(ctx, now)
 }
 
-func (b *buyer) introduce() {
+func (b *buyer) introduce(ctx context.Context) {
+	b.count(ctx) // what came before is not owed
 	b.introduced = true
 	b.c.say(b.c.intro.hello(b.c.desk.keys.Buyer(b.seller), b.seller, wire.RoleBuyer, units.NodeKey{}))
 }
@@ -354,16 +385,19 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 	rules := d.rules()
 	room, err := d.ledger.Left(ctx, b.payee(), rules.caps)
 	if err != nil {
-		b.c.log.Warn("the budget cannot be read, so nothing is bought", zap.Error(err))
+		b.c.warn(ctx, "the budget cannot be read, so nothing is bought", err)
 		return
+	}
+	if b.credit() < block {
+		b.count(ctx) // the seller may have proven itself by it
 	}
 	want := b.want(room)
 	amt, yes, why := rules.buying.Purchase(want)
 	if !yes {
-		if why != policy.WhyEnough {
+		if why != policy.WhyEnough && why != policy.WhyProving {
 			b.explain(why)
 		}
-		b.watch(want)
+		b.watch(want, why)
 		return
 	}
 	if ok, why := b.exposed(ctx, want); !ok {
@@ -378,38 +412,6 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 		m.Bid = price.Msat
 	}
 	b.order(now, m)
-}
-
-func (b *buyer) want(room units.Msat) policy.Want {
-	d := b.c.desk
-	left, known := b.c.link.Wanted()
-	if !known {
-		left = -1
-	}
-	return policy.Want{
-		Credit:      b.credit(),
-		Outstanding: units.Bytes(min(b.c.asked.Load(), windowBytes)),
-		Rate:        max(b.speed.rate(), startRate),
-		T90:         d.payTimes.t90(defaultT90),
-		Last:        b.last, LastFailed: b.failed,
-		Price: b.offer(),
-		Min:   d.rules().buy.Min, Max: d.rules().buy.Max, Room: room,
-		SellerMin: b.terms.Min, SellerMax: b.terms.Max,
-		Left: left,
-	}
-}
-
-// watch wakes us when credit will have fallen to where the next purchase is due.
-func (b *buyer) watch(w policy.Want) {
-	due := w.Credit - w.Outstanding - buyBelow(w)
-	if due > 0 {
-		b.c.lowIn.Store(b.c.received.Load() + int64(due))
-	}
-}
-
-// buyBelow is the credit at which the next purchase is due.
-func buyBelow(w policy.Want) units.Bytes {
-	return units.Bytes(float64(w.Rate) * 1.5 * max(w.T90, time.Second).Seconds())
 }
 
 // explain logs why nothing is bought, once a reason.
@@ -432,13 +434,23 @@ func (b *buyer) held(now time.Time, why string) {
 	}
 	b.explain(why)
 	b.notUntil = now.Add(failPause)
+	if why == policy.WhyPending { // of another connection to the same seller, most often
+		b.notUntil = now.Add(activeTick)
+	}
 }
 
 // exposed holds a purchase against the bounds of what may be lost.
 func (b *buyer) exposed(ctx context.Context, w policy.Want) (bool, string) {
-	e, err := b.c.desk.exposure(ctx, b)
+	var err error
+	if b.purse.Pending > 0 {
+		err = b.reload(ctx)
+	}
+	var e policy.Exposure
+	if err == nil {
+		e, err = b.c.desk.exposure(ctx, b)
+	}
 	if err != nil {
-		b.c.log.Warn("what is at stake cannot be read, so nothing is bought", zap.Error(err))
+		b.c.warn(ctx, "what is at stake cannot be read, so nothing is bought", err)
 		return false, wire.NoOverBudget
 	}
 	e.Smallest = policy.Smallest(w)
@@ -448,7 +460,7 @@ func (b *buyer) exposed(ctx context.Context, w policy.Want) (bool, string) {
 // end writes the last bytes down.
 func (b *buyer) end(ctx context.Context) {
 	if !b.seller.IsZero() {
-		b.count(ctx)
+		b.countTo(ctx, b.c.received.Load())
 		b.c.desk.book.leaves(b.seller)
 	}
 }

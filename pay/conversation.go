@@ -3,9 +3,9 @@ package pay
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,23 +24,31 @@ const (
 	legacyAfter = 5 * time.Second // a peer that has not offered our dialect by then is legacy
 	activeTick  = 250 * time.Millisecond
 	idleTick    = time.Second
+	dormantTick = 10 * time.Second
 	mailboxSize = 64
-
-	stepRate  = 200 // looks at everything a second, whatever the peer sends
-	stepBurst = 40
 )
 
 // Link is what a conversation can do to its session; *proxy.Session is one. Nothing in it blocks.
 type Link interface {
 	ID() uint64
+	// Front tells sessions of one client from those of another.
+	Front() uint64
 	Remote() netip.AddrPort
 	InfoHash() units.InfoHash
 	Initiator() bool
 	Treatment() proxy.Treatment
-	// RemoteID is the remote's peer id (BEP 3), once Run has begun; "" if it is not known.
+	// RemoteID is the remote's peer id (BEP 3), once the conversation has begun; "" if it is not known.
 	RemoteID() string
 	// Wanted is at most how many bytes our client still lacks, and false while nobody knows.
 	Wanted() (units.Bytes, bool)
+	// Taken lists what has come of pieces that the client has not said to have, the most first.
+	Taken() []proxy.Taken
+	// PieceLength is how long a piece is, as far as this session shows, and whether that is sure.
+	PieceLength() (n int64, sure bool)
+	// BytesIn is how much has come from the remote on the wire.
+	BytesIn() int64
+	// Watch has lookouts told what the client says, in place of those before.
+	Watch([]*proxy.Lookout)
 	// RemoteSeeds reports whether the remote has said that it has all of the torrent.
 	RemoteSeeds() bool
 	Send(dialect int, payload []byte) error
@@ -58,16 +66,20 @@ type Valve interface {
 	Close(reason string)
 }
 
-// conversation is one session's talk about money. The relay loops touch meter and box; the rest belongs to Run.
+// conversation is one session's talk about money. The relay loops touch meter and box; the rest belongs to its turns.
 type conversation struct {
-	*meter
+	meter
+	affair
+	chores   chores
 	desk     *Desk
 	link     Link
-	log      *zap.Logger
-	advert   wire.Advert
+	log      talkLog
+	nonce    [16]byte // of our advert
 	dict     []byte
 	box      mailbox
+	unheard  []message              // taken from the box
 	dirty    atomic.Bool            // an account has changed
+	buys     atomic.Bool            // there is a buyer
 	generous atomic.Bool            // the peer has all of the torrent, and gives us of it for nothing
 	gone     atomic.Pointer[string] // why this session has to end
 
@@ -75,34 +87,32 @@ type conversation struct {
 	spoken   bool      // the remote speaks our dialect, and we both know it
 	mute     bool      // no payments with this peer any more
 	released bool      // nothing to do: the session is a blind copy
+	left     bool      // the client has hung up, and that is noted
+	born     time.Time // when Begin was called
 	since    time.Time // the first sign of life, from which the legacy wait counts
 	flood    bucket
 	ruled    ruling
 	seller   *seller
 	buyer    *buyer
 	shown    shown
-	results  chan func()
-	work     sync.WaitGroup
 }
 
 func fillNonce(n *[16]byte) { _, _ = rand.Read(n[:]) } // crypto/rand.Read never fails (it aborts the program)
 
 func (d *Desk) open(link Link) *conversation {
 	c := &conversation{
-		meter: newMeter(), desk: d, link: link, flood: newFloodLimit(), advert: d.newAdvert(), results: make(chan func()),
-		log: d.log.With(zap.Uint64("session", link.ID()), zap.Stringer("info_hash", link.InfoHash())),
+		affair: affair{of: d.rounds}, desk: d, link: link, flood: newFloodLimit(),
 	}
-	c.dict = c.advert.Encode()
+	c.who, c.meter.nudge = c, c.ring
+	advert := d.newAdvert()
+	c.nonce, c.dict, c.log = advert.Nonce, advert.Encode(), talkLog{c}
 	rules := d.rules()
 	f := c.known()
 	d.look(&f)
-	if sale := rules.selling.Decide(f); !sale.Free && !sale.Deny {
-		c.seller = newSeller(c, priced(sale))
+	if sale := d.sale(rules, f); !sale.Free && !sale.Deny {
+		c.seller = newSeller(c, rules.offers.priced(sale))
 	}
-	if ceiling, ok := rules.pays(f); ok {
-		c.buyer = newBuyer(c, ceiling)
-		c.buyer.plan(rules.manner(f))
-	}
+	c.mayBuy(rules, f)
 	return c
 }
 
@@ -111,7 +121,7 @@ func (c *conversation) Adverts() []proxy.Advert {
 	return []proxy.Advert{{Name: dialectName, Dict: c.dict}}
 }
 
-// Notify takes note of an event; Run acts on it.
+// Notify takes note of an event; the next turn acts on it.
 func (c *conversation) Notify(e proxy.Event) {
 	switch e.Kind {
 	case proxy.ClientRequest:
@@ -127,13 +137,13 @@ func (c *conversation) Notify(e proxy.Event) {
 	c.nudge()
 }
 
-// Message takes a copy of a payment message; Run reads it.
+// Message takes a copy of a payment message; the next turn reads it.
 func (c *conversation) Message(_ int, payload []byte) {
 	c.box.put(payload, c.received.Load())
 	c.nudge()
 }
 
-// refresh makes Run look at the accounts again. Any goroutine may call it.
+// refresh makes the next turn look at the accounts again. Any goroutine may call it.
 func (c *conversation) refresh() {
 	c.dirty.Store(true)
 	c.nudge()
@@ -145,30 +155,18 @@ func (c *conversation) dismiss(why string) {
 	c.nudge()
 }
 
-// Run talks until ctx ends.
-func (c *conversation) Run(ctx context.Context) {
+// Begin has the desk look after the conversation from now on. See proxy.Conversation.
+func (c *conversation) Begin() {
+	c.born = time.Now()
 	c.desk.register(c)
-	defer c.finish(ctx)
-	timer := time.NewTimer(activeTick)
-	defer timer.Stop()
-	steps := bucket{burst: stepBurst, rate: stepRate}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case done := <-c.results:
-			done()
-		case <-c.wake:
-		case <-timer.C:
-		}
-		for !steps.allow(time.Now()) {
-			if !sleep(ctx, time.Second/stepRate) {
-				return
-			}
-		}
-		c.step(ctx, time.Now())
-		timer.Reset(c.pause())
-	}
+	c.begin()
+}
+
+// look takes a turn.
+func (c *conversation) look(ctx context.Context, now time.Time) time.Duration {
+	c.chores.report()
+	c.step(ctx, now)
+	return c.pause()
 }
 
 // pause tells how long nothing needs to be looked at unless something happens.
@@ -176,19 +174,34 @@ func (c *conversation) pause() time.Duration {
 	if c.released {
 		return reviewEvery
 	}
-	if c.spoken && (c.served.Load() > 0 || c.received.Load() > 0 || c.asked.Load() > 0) {
-		return activeTick
+	if c.dormant(time.Now()) {
+		return dormantTick
 	}
-	return idleTick
+	if !c.spoken || c.served.Load() == 0 && c.received.Load() == 0 && c.asked.Load() == 0 {
+		return idleTick
+	}
+	if c.buyer != nil {
+		return c.buyer.pause(time.Now())
+	}
+	return activeTick
 }
 
-func (c *conversation) finish(ctx context.Context) {
+// dormant reports whether this is a peer that cannot pay and wants nothing: whatever changes that rings.
+func (c *conversation) dormant(now time.Time) bool {
+	return c.legacy(now) && c.buyer == nil && c.seller != nil && c.seller.mode == closed && !c.seller.slot && !c.box.wanting()
+}
+
+// End writes down what is left, and returns when nothing is under way any more. See proxy.Conversation.
+func (c *conversation) End() {
+	c.end()
 	c.desk.unregister(c)
-	c.work.Wait()
+	f, _ := c.box.take()
+	c.hungUp(f, time.Now())
+	c.chores.end()
 	if c.buyer != nil {
 		c.desk.flows.leaves(c.link.InfoHash(), c.received.Load())
 	}
-	last := context.WithoutCancel(ctx)
+	last := context.Background()
 	if c.seller != nil {
 		c.seller.end(last)
 	}
@@ -197,15 +210,10 @@ func (c *conversation) finish(ctx context.Context) {
 	}
 }
 
-// do runs work in a goroutine that the conversation waits for, and what it returns in Run's own goroutine.
+// do runs work in a goroutine that the conversation waits for at its end, which ends the work's context, and what it
+// returns in a turn.
 func (c *conversation) do(ctx context.Context, work func(context.Context) func()) {
-	c.work.Go(func() {
-		done := work(ctx)
-		select {
-		case c.results <- done:
-		case <-ctx.Done():
-		}
-	})
+	c.chores.start(ctx, c.nudge, work)
 }
 
 // step looks at everything that may have changed and acts on it.
@@ -221,10 +229,14 @@ func (c *conversation) step(ctx context.Context, now time.Time) {
 	if f.any && c.since.IsZero() {
 		c.since = now
 	}
+	c.hungUp(f, now)
 	c.meet(f)
-	for _, m := range messages {
+	for i, m := range messages {
+		c.unheard = messages[i+1:]
 		c.hear(ctx, now, m)
 	}
+	c.unheard = nil   // or an idle session would keep the last ones in memory
+	c.adopt(ctx, now) // who has just said who it is may be under another rule, before anything is served
 	if f.flooded {
 		c.silence("the peer floods us with payment messages")
 	}
@@ -246,9 +258,9 @@ func (c *conversation) show(now time.Time) {
 	case c.legacy(now):
 		c.shown.set(Talk{Paying: "legacy"})
 	case c.seller != nil && !c.seller.free && !c.seller.stock.buyer.IsZero():
-		c.shown.set(Talk{Paying: "sell", Balance: c.seller.stock.balance, Buyer: c.seller.stock.buyer})
-	case c.buyer != nil && c.buyer.introduced:
-		c.shown.set(Talk{Paying: "buy", Balance: c.buyer.purse.Balance})
+		c.shown.set(Talk{Paying: "sell", Balance: c.seller.stock.balance, Buyer: c.seller.stock.buyer, Waits: c.seller.watch.sum})
+	case c.buyer != nil && (c.buyer.introduced || c.buyer.why != ""):
+		c.shown.set(Talk{Paying: "buy", Balance: c.buyer.purse.Balance, Why: c.buyer.why})
 	}
 }
 
@@ -258,7 +270,7 @@ func (c *conversation) meet(f facts) {
 		return
 	}
 	theirs, err := wire.ParseAdvert(f.dict)
-	if err != nil || theirs.V != protocolVersion || theirs.Net != c.desk.cfg.Network || theirs.Nonce == c.advert.Nonce ||
+	if err != nil || theirs.V != protocolVersion || theirs.Net != c.desk.cfg.Network || theirs.Nonce == c.nonce ||
 		!slices.Contains(theirs.Methods, methodBolt11) {
 		c.silence("the peer's pg_pay is not for us")
 		return
@@ -268,6 +280,18 @@ func (c *conversation) meet(f facts) {
 		c.intro.initiator, c.intro.acceptor = f.dict, c.dict
 	}
 	c.spoken = true
+}
+
+// heardTo is how many payload bytes came before the first message that was not heard yet, or by now if there is none.
+func (c *conversation) heardTo() int64 {
+	received := c.received.Load() // before looking, or bytes might slip in behind a message
+	if len(c.unheard) > 0 {
+		return c.unheard[0].received
+	}
+	if at, ok := c.box.next(); ok {
+		return min(received, at)
+	}
+	return received
 }
 
 // hear reads one payment message. A malformed one ends the talk about money, not the connection.
@@ -375,4 +399,11 @@ func (c *conversation) retire(now time.Time) {
 	c.meter.open.Store(true)
 	c.link.Open()
 	c.link.Release()
+}
+
+// warn tells of an error, unless it only comes of the session's end.
+func (c *conversation) warn(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+		c.log.Warn(what, zap.Error(err))
+	}
 }

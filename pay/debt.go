@@ -42,7 +42,7 @@ func (b *buyer) payDebt(ctx context.Context, now time.Time, f facts) {
 		return
 	}
 	amt := b.part(policy.Owed(-b.purse.Balance, b.terms.Price))
-	if amt == 0 || !b.c.desk.node.usable.Load() {
+	if amt == 0 || !b.c.desk.node.usable.Load() || b.parts() {
 		return
 	}
 	room, err := b.c.desk.ledger.Left(ctx, b.payee(), b.c.desk.rules().caps)
@@ -51,9 +51,23 @@ func (b *buyer) payDebt(ctx context.Context, now time.Time, f facts) {
 		return
 	}
 	if !b.introduced {
-		b.introduce()
+		b.introduce(ctx)
 	}
 	b.order(now, wire.Buy{Amt: amt, For: wire.ForDebt, Left: -1})
+}
+
+// parts reports whether a debt is not paid, because nothing is bought from this seller any more. One that it was given for
+// what we have agreed to is paid, and then the connection ends: the seller would go on selling, on credit.
+func (b *buyer) parts() bool {
+	if b.terms.Price.Compare(b.max) <= 0 {
+		return false
+	}
+	if b.parted {
+		b.c.link.Close(newTerms)
+	}
+	was := b.parted || !b.introduced
+	b.parted = b.introduced
+	return was
 }
 
 // part is as much of a debt as one payment may be, for either side: the rest follows. It is the price of whole bytes.
@@ -75,6 +89,10 @@ func (b *buyer) order(now time.Time, m wire.Buy) {
 		price.Msat = m.Bid
 	}
 	b.ask = &openAsk{amt: m.Amt, price: price, floor: b.terms.Price, bid: m.Bid, purpose: m.For, at: now, tries: 1}
+	b.ordered = time.Time{}
+	if b.gate == wire.GateOpen || b.gate == wire.GateHeld {
+		b.ordered = now
+	}
 	b.c.say(m)
 }
 

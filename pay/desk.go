@@ -61,6 +61,7 @@ type Desk struct {
 	road        *road
 	flows       *flows
 	observation observation
+	waits       waits
 	book        *book
 	payTimes    slowEnd
 	jobs        chan job
@@ -68,13 +69,18 @@ type Desk struct {
 	live        live
 	paper       paper
 	blocks      blocks
+	suspicions  suspicions
 	spend       sync.Mutex // from the look at what is at stake to the reservation
+	correcting  sync.Mutex // from the look at a purse to its correction by what a seller says
 
 	mu    sync.Mutex
 	talks map[*conversation]struct{}
+
+	rounds *rounds
 }
 
 const (
+	paysAtOnce         = 16 // payments: one lnd was measured to make 100 a second with so many under way
 	defaultUnpaidSlots = 8
 	defaultUnpaidPeers = 60
 )
@@ -94,7 +100,7 @@ func New(cfg Config, deps Deps) (*Desk, error) {
 		cfg: cfg, ledger: deps.Ledger, rail: deps.Rail, keys: deps.Keys, log: deps.Log, known: known{deps.Torrents, deps.Country},
 		crowd: &crowd{limit: cfg.UnpaidPeers}, quota: newQuota(), barters: newBarters(), road: newRoad(), flows: newFlows(),
 		leases: newLeases(), slots: newSlots(cfg.UnpaidSlots), book: newBook(),
-		jobs: make(chan job), ruled: make(chan struct{}, 1), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}),
+		jobs: make(chan job), ruled: make(chan struct{}, 1), live: live{hashes: make(map[units.PaymentHash]struct{})}, talks: make(map[*conversation]struct{}), rounds: newRounds(),
 	}
 	d.ruling.Store(newRules(cfg.Sell, cfg.Buy))
 	d.node.grace.Store(int64(cfg.Sell.GraceBytes))
@@ -107,7 +113,7 @@ func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 	switch {
 	case d.blocks.has(a.InfoHash):
 		return proxy.Denied
-	case d.rail == nil && !d.cfg.Observe:
+	case d.rail == nil && !d.cfg.Observe && !rules.selling.MayDeny():
 		return proxy.Free
 	}
 	f := d.facts(a)
@@ -116,6 +122,10 @@ func (d *Desk) Admit(a proxy.Arrival) proxy.Treatment {
 		return d.glimpse(rules, f)
 	case rules.selling.Decide(f).Deny:
 		return proxy.Denied
+	case d.rail == nil && rules.selling.MayRefuse(f): // once its peer has said who it is, or at another time
+		return proxy.Watched
+	case d.rail == nil:
+		return proxy.Free
 	case rules.selling.Concerns(f):
 		return proxy.Gated
 	case rules.buying.MightPay(f):
@@ -130,7 +140,7 @@ func (d *Desk) MayCharge() bool {
 		return true
 	}
 	selling := d.rules().selling
-	return d.rail != nil && !d.cfg.Observe && (selling.MayCharge() || selling.MayDeny())
+	return !d.cfg.Observe && (d.rail != nil && selling.MayCharge() || selling.MayDeny())
 }
 
 // MayTalk reports whether anything could be sold or bought. See proxy.Desk.
@@ -142,7 +152,7 @@ func (d *Desk) MayTalk() bool {
 // Open begins the conversation of one session. See proxy.Desk.
 func (d *Desk) Open(s *proxy.Session) proxy.Conversation {
 	if d.cfg.Observe {
-		return &observer{desk: d, link: s}
+		return newObserver(d, s)
 	}
 	return d.open(s)
 }
@@ -168,12 +178,21 @@ func (d *Desk) Run(ctx context.Context) error {
 	wg.Go(func() { d.gauge(ctx) })
 	wg.Go(func() { d.collect(ctx) })
 	wg.Go(func() { d.resolvePayments(ctx) })
+	room := make(chan struct{}, paysAtOnce)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case room <- struct{}{}:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
 		case j := <-d.jobs:
-			wg.Go(func() { d.pay(ctx, j) })
+			wg.Go(func() {
+				defer func() { <-room }()
+				d.pay(ctx, j)
+			})
 		}
 	}
 }
@@ -236,14 +255,19 @@ func (d *Desk) credit(ctx context.Context, s Settlement) error {
 	}
 	d.log.Info("payment received", zap.Stringer("payment_hash", s.Hash), zap.Int64("msat", int64(c.Msat)),
 		zap.Stringer("info_hash", c.InfoHash))
+	d.quota.paid(s.Hash)
 	d.leases.credited(c.Buyer)
 	return nil
 }
 
 func (d *Desk) register(c *conversation) {
+	list := d.suspicions.lookouts(c.flock())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.talks[c] = struct{}{}
+	if len(list) > 0 {
+		c.link.Watch(list)
+	}
 }
 
 func (d *Desk) unregister(c *conversation) {

@@ -26,6 +26,18 @@ func (d *Desk) Facts(ih units.InfoHash, remote netip.Addr) (f policy.Facts, conn
 	return f, connected
 }
 
+// NotNow tells why nothing is bought at the moment of a peer that is connected; "" if something is, or nobody has asked.
+func (d *Desk) NotNow(ih units.InfoHash, remote netip.Addr) (why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.talks {
+		if t := c.shown.p.Load(); t != nil && t.Why != "" && c.link.Remote().Addr() == remote && c.link.InfoHash() == ih {
+			why = t.Why
+		}
+	}
+	return why
+}
+
 // Explain holds a peer against the rules as they stand, and tells whether the torrent is blocked.
 func (d *Desk) Explain(f policy.Facts) (sell policy.Decision, buy policy.BuyDecision, blocked bool) {
 	r := d.rules()

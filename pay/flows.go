@@ -121,7 +121,7 @@ func (d *Desk) gauge(ctx context.Context) {
 		live := make(map[units.InfoHash]snap)
 		d.mu.Lock()
 		for c := range d.talks {
-			if c.buyer == nil {
+			if !c.buys.Load() {
 				continue
 			}
 			s := live[c.link.InfoHash()]
@@ -131,6 +131,7 @@ func (d *Desk) gauge(ctx context.Context) {
 		}
 		d.mu.Unlock()
 		d.flows.measure(time.Now(), live)
+		d.judgeDrops(ctx, time.Now())
 	}
 }
 

@@ -29,9 +29,21 @@ var frauds = map[string]func(*thief, wire.Buy){
 		th.s.wg.Go(func() {
 			th.bill(b)
 			time.Sleep(time.Second)
-			for n := int64(thiefTerms.Price.Buys(b.Amt)) / 2; n > 0 && th.c.received.Load() < n; {
+			for n := int64(thiefTerms.Price.Buys(thiefTerms.Min)) / 2; n > 0 && th.c.received.Load() < n; {
 				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block}) // of the first purchase only: who delivers a
 				th.c.Moved(block, false, false)                               // whole one is no stranger
+			}
+			time.Sleep(time.Second)
+			th.say(wire.State{Gate: wire.GateShut, Bal: 0})
+		})
+	},
+	"delivers half of each": func(th *thief, b wire.Buy) {
+		th.s.wg.Go(func() {
+			th.bill(b)
+			time.Sleep(time.Second)
+			for n := int64(thiefTerms.Price.Buys(b.Amt)) / 2; n > 0; n -= block {
+				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
+				th.c.Moved(block, false, false)
 			}
 			time.Sleep(time.Second)
 			th.say(wire.State{Gate: wire.GateShut, Bal: 0})
@@ -51,15 +63,24 @@ var frauds = map[string]func(*thief, wire.Buy){
 
 // TestHundredFraudsCostNoMoreThanTheBound meets 100 sellers that never deliver what was paid, in waves, for half a day.
 func TestHundredFraudsCostNoMoreThanTheBound(t *testing.T) {
+	// At stake when the limit was reached: a stranger's first purchase and its second, with two of them.
+	meetFrauds(t, 2*2*thiefTerms.Min, "silent", "hangs up", "denies", "delivers half", "raises its price")
+}
+
+// TestHundredThatDeliverHalfCostNoMoreThanTheBound meets 100 sellers that deliver enough to be given more, and keep half of all
+// that they are given.
+func TestHundredThatDeliverHalfCostNoMoreThanTheBound(t *testing.T) {
+	meetFrauds(t, 2*16*thiefTerms.Min, "delivers half of each") // sixteenfold is how far the second purchase grows
+}
+
+// meetFrauds meets sellers of these kinds. What they cost may be above the limit of losses by what was at stake when
+// it was reached.
+func meetFrauds(t *testing.T, atStake units.Msat, names ...string) {
 	robbed(t, 100*time.Millisecond, func(s *sim) {
-		var kinds []func(*thief, wire.Buy)
-		for _, k := range []string{"silent", "hangs up", "denies", "delivers half", "raises its price"} {
-			kinds = append(kinds, frauds[k])
-		}
 		for wave := range 10 {
 			var here []*thief
 			for i := range 10 {
-				here = append(here, s.thief(kinds[(wave+i)%len(kinds)]))
+				here = append(here, s.thief(frauds[names[(wave+i)%len(names)]]))
 			}
 			time.Sleep(5 * time.Minute)
 			for _, th := range here {
@@ -67,39 +88,41 @@ func TestHundredFraudsCostNoMoreThanTheBound(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 		}
-	}, func(s *sim, got ledger.Totals) {
-		limit := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min)
-		bound := limit + 2*2*thiefTerms.Min // what was at stake when the limit was reached
-		var paid, delivered units.Msat
-		list, err := s.buyerL.Purchases(context.Background(), 1000)
+	}, func(s *sim, got ledger.Totals) { checkFrauds(t, s, got, atStake) })
+}
+
+func checkFrauds(t *testing.T, s *sim, got ledger.Totals, atStake units.Msat) {
+	limit := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min)
+	bound := limit + atStake
+	var paid, delivered units.Msat
+	list, err := s.buyerL.Purchases(context.Background(), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sellers := map[units.PeerKey]bool{}
+	for _, p := range list {
+		if sellers[p.Seller] {
+			continue
+		}
+		sellers[p.Seller] = true
+		purse, err := s.buyerL.Purse(context.Background(), p.Seller)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sellers := map[units.PeerKey]bool{}
-		for _, p := range list {
-			if sellers[p.Seller] {
-				continue
-			}
-			sellers[p.Seller] = true
-			purse, err := s.buyerL.Purse(context.Background(), p.Seller)
-			if err != nil {
-				t.Fatal(err)
-			}
-			paid += purse.Paid
-			delivered += purse.Charged
-			if purse.Missed > purse.Charged/4 {
-				t.Errorf("%v excused of %v delivered", purse.Missed, purse.Charged)
-			}
+		paid += purse.Paid
+		delivered += purse.Charged
+		if purse.Missed > purse.Charged/4 {
+			t.Errorf("%v excused of %v delivered", purse.Missed, purse.Charged)
 		}
-		lost := paid - delivered
-		t.Logf("%d sellers were paid %v, and delivered %v; %v written off, bound %v", len(sellers), paid, delivered, s.lost(), bound)
-		if lost > bound || paid != got.Paid {
-			t.Errorf("%d msat lost, at most %d are allowed", lost, bound)
-		}
-		if s.lost() < limit/2 {
-			t.Errorf("only %v lost: the bound was not tried", s.lost())
-		}
-	})
+	}
+	lost := paid - delivered
+	t.Logf("%d sellers were paid %v, and delivered %v; %v written off, bound %v", len(sellers), paid, delivered, s.lost(), bound)
+	if lost > bound || paid != got.Paid {
+		t.Errorf("%d msat lost, at most %d are allowed", lost, bound)
+	}
+	if s.lost() < limit/2 {
+		t.Errorf("only %v lost: the bound was not tried", s.lost())
+	}
 }
 
 // TestBytesThatNobodyAskedForAreNotPaid meets a seller that sends blocks that were not asked for, and bills them.

@@ -2,6 +2,7 @@ package pay
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"paygate/client"
@@ -82,15 +83,50 @@ func (r *rules) manner(f policy.Facts) (units.Price, config.BuyWhen) {
 	return units.Price{}, config.BuyWhen{}
 }
 
-// priced is the rule that was decided on, at the price that holds here; the zero rule if there is none.
-func priced(sale policy.Decision) config.SellRule {
-	if sale.Rule == nil {
-		return config.SellRule{}
+// offer is a rule at a price.
+type offer struct {
+	rule  *config.SellRule
+	price units.Price
+}
+
+// offers are the rules at the prices at which they were found to hold, each once however many peers it is for.
+type offers struct {
+	mu  sync.Mutex
+	all map[offer]*config.SellRule
+}
+
+// mostOffers is how many are remembered; there are as many as the tiers and the hours of the rules name.
+const mostOffers = 1024
+
+// sale is what the rules make of a connection. Without a rail nothing is charged, and those who are refused are refused all
+// the same.
+func (d *Desk) sale(r *rules, f policy.Facts) policy.Decision {
+	sale := r.selling.Decide(f)
+	if d.rail == nil && !sale.Deny {
+		sale.Free = true
 	}
-	r := *sale.Rule
-	r.Price, r.Max = sale.Price, policy.Largest(sale.Rule, sale.Price)
+	return sale
+}
+
+// priced is the rule that was decided on, at the price that holds here; the zero rule if there is none. It must not be changed.
+func (o *offers) priced(sale policy.Decision) *config.SellRule {
+	key := offer{sale.Rule, sale.Price}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r := o.all[key]; r != nil {
+		return r
+	}
+	var r config.SellRule
+	if sale.Rule != nil {
+		r = *sale.Rule
+		r.Price, r.Max = sale.Price, policy.Largest(sale.Rule, sale.Price)
+	}
 	if r.When == "always" {
 		r.Sample = max(r.Sample, advance)
 	}
-	return r
+	if o.all == nil || len(o.all) >= mostOffers {
+		o.all = map[offer]*config.SellRule{}
+	}
+	o.all[key] = &r
+	return &r
 }

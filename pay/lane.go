@@ -41,7 +41,7 @@ func (p *pacer) draw(n int64) bool {
 // lane is the upload and the places that all peers of one rule share.
 type lane struct {
 	mu      sync.Mutex
-	rule    config.SellRule
+	rule    *config.SellRule
 	members map[*conversation]*member
 	carry   float64 // of a byte, from one round to the next
 }
@@ -63,10 +63,10 @@ type road struct {
 func newRoad() *road { return &road{lanes: make(map[string]*lane)} }
 
 // shared reports whether peers of a rule share anything.
-func shared(r config.SellRule) bool { return r.Upload > 0 || r.MaxPeers > 0 }
+func shared(r *config.SellRule) bool { return r.Upload > 0 || r.MaxPeers > 0 }
 
 // join puts a conversation into the lane of its rule.
-func (r *road) join(c *conversation, rule config.SellRule) *lane {
+func (r *road) join(c *conversation, rule *config.SellRule) *lane {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.lanes[rule.Name]
@@ -216,7 +216,7 @@ func (s *seller) settleIn() {
 }
 
 // change takes over a rule of the same name.
-func (l *lane) change(c *conversation, rule config.SellRule) {
+func (l *lane) change(c *conversation, rule *config.SellRule) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rule = rule

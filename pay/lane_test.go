@@ -80,7 +80,7 @@ func TestPlacesOfARuleAreKept(t *testing.T) {
 
 func TestBidsMoveEveryTenSeconds(t *testing.T) {
 	sell, _ := simRules()
-	s := &seller{rule: sell.Rules[0]}
+	s := &seller{rule: &sell.Rules[0]}
 	s.rule.Auction = true
 	floor := s.rule.Price.Msat
 	start := time.Unix(1e9, 0)
@@ -108,7 +108,7 @@ func TestBidsMoveEveryTenSeconds(t *testing.T) {
 // TestBidThatIsNotPaidMovesNothing has a buyer of the floor bid and pay nothing.
 func TestBidThatIsNotPaidMovesNothing(t *testing.T) {
 	sell, _ := simRules()
-	s := &seller{rule: sell.Rules[0]}
+	s := &seller{rule: &sell.Rules[0]}
 	s.rule.Auction = true
 	floor := s.rule.Price
 	bid := units.Price{Msat: 1000 * floor.Msat, Per: floor.Per}

@@ -119,6 +119,16 @@ func (l *leases) takeSample(
 	return got, nil
 }
 
+// gave takes what c has given of its free bytes off its lease, once the ledger has it.
+func (l *leases) gave(c *conversation, n units.Bytes) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s, ok := l.samples[c]; ok {
+		s.bytes = max(0, s.bytes-n)
+		l.samples[c] = s
+	}
+}
+
 // credited makes the buyer's connections look at the account.
 func (l *leases) credited(buyer units.PeerKey) {
 	l.mu.Lock()

@@ -3,6 +3,7 @@ package pay
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"paygate/proxy"
 )
@@ -19,13 +20,16 @@ type facts struct {
 	starved bool   // requests are held
 	flooded bool
 
+	starvedAt time.Time // since when
+
 	remoteInterested bool
 	remoteUnchokes   bool
 	clientInterested bool
 	clientUnchokes   bool
+	clientLeft       bool // the client has hung up, by itself
 }
 
-// mailbox carries facts and messages from the relay loops to Run.
+// mailbox carries facts and messages from the relay loops to the turns.
 type mailbox struct {
 	mu       sync.Mutex
 	facts    facts
@@ -69,8 +73,12 @@ func (b *mailbox) note(e proxy.Event) {
 		f.clientUnchokes = true
 	case proxy.ClientChoke:
 		f.clientUnchokes = false
+	case proxy.ClientLeft:
+		f.clientLeft = true
 	case proxy.Starved:
-		f.starved = true
+		if !f.starved {
+			f.starved, f.starvedAt = true, time.Now()
+		}
 	}
 }
 
@@ -98,9 +106,36 @@ func (b *mailbox) take() (facts, []message) {
 	return b.facts, m
 }
 
+// next is the position of the first message that has not been taken, and false if there is none.
+func (b *mailbox) next() (received int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.messages) == 0 {
+		return 0, false
+	}
+	return b.messages[0].received, true
+}
+
+// wanting reports whether the remote wants anything of us.
+func (b *mailbox) wanting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.facts.remoteInterested || b.facts.starved
+}
+
 // fed forgets that requests are held, before they are tried again.
 func (b *mailbox) fed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.facts.starved = false
+}
+
+// starvedSince is since when requests are held; zero: none are.
+func (b *mailbox) starvedSince() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.facts.starved {
+		return time.Time{}
+	}
+	return b.facts.starvedAt
 }

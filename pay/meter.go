@@ -15,17 +15,7 @@ type meter struct {
 	asked    atomic.Int64 // bytes that our client has asked of the remote and not received
 	lowOut   atomic.Int64 // wake the conversation when avail falls below this
 	lowIn    atomic.Int64 // wake the conversation when received reaches this; 0 is never
-	wake     chan struct{}
-}
-
-func newMeter() *meter { return &meter{wake: make(chan struct{}, 1)} }
-
-// nudge wakes the conversation without ever waiting for it.
-func (m *meter) nudge() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	nudge    func()       // wakes the conversation without ever waiting for it
 }
 
 // Request reserves n bytes, or reports that there is no credit for them, or that they would come too soon.

@@ -36,7 +36,7 @@ func TestNoIsForTheSideThatItAnswers(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			c.hear(ctx, time.Now(), message{payload: encode(t, wire.No{Code: code, TTL: 60})})
 			cancel()
-			c.work.Wait()
+			c.chores.end()
 			if asks, bills := c.buyer.ask != nil, c.seller.invoice != nil; asks != want.asks || bills != want.bills {
 				t.Errorf("our question stands: %v, our invoice stands: %v", asks, bills)
 			}

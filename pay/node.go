@@ -75,7 +75,9 @@ func (d *Desk) askNode(ctx context.Context) error {
 		err = fmt.Errorf("the node is on %s and the configuration says %s: correct lightning.network", id.Network, d.cfg.Network)
 	}
 	if err != nil {
-		if d.node.usable.Swap(false) {
+		if d.node.usable.Load() {
+			d.node.grace.Store(int64(d.rules().sell.GraceBytes)) // for this outage
+			d.node.usable.Store(false)
 			d.wakeAll()
 		}
 		return err
@@ -88,7 +90,6 @@ func (d *Desk) askNode(ctx context.Context) error {
 	}
 	d.node.identity.Store(&id)
 	if !d.node.usable.Swap(true) {
-		d.node.grace.Store(int64(d.rules().sell.GraceBytes))
 		d.wakeAll()
 	}
 	return nil

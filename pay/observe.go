@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"paygate/policy"
 	"paygate/proxy"
@@ -50,6 +51,7 @@ func (d *Desk) glimpse(rules *rules, f policy.Facts) proxy.Treatment {
 // observer counts what passes in one session and tells what it would have cost. It offers no extension and withholds
 // nothing.
 type observer struct {
+	affair
 	desk             *Desk
 	link             Link
 	served, received atomic.Int64
@@ -58,6 +60,12 @@ type observer struct {
 	sold, bought meterLine
 	sampled      units.Bytes
 	seen         [2]int64 // of served and received: looked at
+}
+
+func newObserver(d *Desk, link Link) *observer {
+	o := &observer{affair: affair{of: d.rounds}, desk: d, link: link}
+	o.who = o
+	return o
 }
 
 // meterLine adds up bytes at a price; a new price begins a new sum, since rounding happens once for each.
@@ -104,15 +112,21 @@ func (o *observer) Notify(e proxy.Event) {
 // Message never comes: nothing is offered.
 func (o *observer) Message(int, []byte) {}
 
-// Run counts every second, and at the end.
-func (o *observer) Run(ctx context.Context) {
-	for sleep(ctx, settleEvery) {
-		o.look()
-	}
-	o.look()
+// Begin has it count every second.
+func (o *observer) Begin() { o.begin() }
+
+// End counts what is left.
+func (o *observer) End() {
+	o.end()
+	o.count()
 }
 
-func (o *observer) look() {
+func (o *observer) look(context.Context, time.Time) time.Duration {
+	o.count()
+	return settleEvery
+}
+
+func (o *observer) count() {
 	out, in := o.served.Load(), o.received.Load()
 	served, received := units.Bytes(out-o.seen[0]), units.Bytes(in-o.seen[1])
 	o.seen = [2]int64{out, in}
@@ -124,7 +138,7 @@ func (o *observer) look() {
 	o.desk.look(&f)
 	var more Observed
 	if sale := r.selling.Decide(f); !sale.Free && !sale.Deny && (sale.Rule.When == "always" || o.whole.Load()) {
-		rule := priced(sale)
+		rule := r.offers.priced(sale)
 		free := min(served, max(0, rule.Sample-o.sampled))
 		o.sampled += free
 		more.SoldBytes = served - free

@@ -23,7 +23,7 @@ func TestObserverChargesNothing(t *testing.T) {
 		if got := d.Admit(proxy.Arrival{InfoHash: s.infoHash, Remote: newPeerAddr}); got != proxy.Watched {
 			t.Errorf("%v", got)
 		}
-		o := &observer{desk: d, link: &simLink{s: s, remote: newPeerAddr}}
+		o := newObserver(d, &simLink{s: s, remote: newPeerAddr})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { defer close(done); o.Run(ctx) }()

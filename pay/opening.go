@@ -106,7 +106,11 @@ func (s *seller) shut(ctx context.Context, now time.Time) {
 	if s.lane != nil {
 		s.lane.exit(s.c)
 	}
-	s.giveSlot(now.Add(slotRest))
+	rest := now.Add(slotRest)
+	if s.watch.funded {
+		rest = time.Time{} // its next payment is late, no more
+	}
+	s.giveSlot(rest)
 	s.stock.settle(ctx)
 	s.tell(wire.GateShut)
 }
@@ -120,13 +124,18 @@ func (s *seller) grace(now time.Time) time.Duration {
 }
 
 func (s *seller) takeSlot(now time.Time) bool {
-	if s.slot {
+	switch {
+	case s.slot:
 		return true
-	}
-	if now.Before(s.slotNext) || !s.c.desk.slots.take(s.stock.subnet) {
+	case now.Before(s.slotNext):
 		return false
+	case s.watch.funded: // who has bought before comes on top of the strangers, or these would keep it waiting
+	case !s.c.desk.slots.take(s.stock.subnet):
+		return false
+	default:
+		s.slot = true
 	}
-	s.slot, s.slotSince = true, now
+	s.slotSince = now
 	return true
 }
 

@@ -33,18 +33,38 @@ func TestFloodLimitForgivesBurstsOnly(t *testing.T) {
 }
 
 func TestSpeedIgnoresStalls(t *testing.T) {
-	var s speed
-	now, total := time.Unix(1_800_000_000, 0), int64(0)
-	s.sample(now, total)
-	for i := range 200 {
-		now = now.Add(250 * time.Millisecond)
-		if i%4 == 0 { // three of four intervals are stalls
-			total += 2_500_000
-		}
-		s.sample(now, total)
-	}
-	if r := s.rate(); r < 9_000_000 || r > 11_000_000 {
-		t.Errorf("measured %d bytes a second instead of 10,000,000", r)
+	for _, c := range []struct {
+		name   string
+		comes  func(tick int) (bytes int64, dry bool) // in 50 ms
+		lo, hi int64
+	}{
+		{"steady", func(int) (int64, bool) { return 500_000, false }, 9_900_000, 10_100_000},
+		{"stalls of 600 ms for want of credit", func(i int) (int64, bool) {
+			return []int64{500_000, 0}[min(1, i%16/4)], i%16 >= 3
+		}, 9_900_000, 10_100_000},
+		{"stalls whose end nobody sees", func(i int) (int64, bool) {
+			return []int64{500_000, 0}[min(1, i%10/7)], i%10 >= 7
+		}, 9_900_000, 10_100_000},
+		{"pauses with credit left", func(i int) (int64, bool) {
+			return []int64{500_000, 0}[min(1, i%40/20)], false
+		}, 9_000_000, 10_100_000},
+		{"nothing", func(int) (int64, bool) { return 0, false }, 0, 0},
+		{"all of it in an instant", func(i int) (int64, bool) { return []int64{500_000, 0}[min(1, i)], i > 0 }, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var s speed
+			now, total := time.Unix(1_800_000_000, 0), int64(0)
+			s.sample(now, total, true)
+			for i := range 400 {
+				now = now.Add(50 * time.Millisecond)
+				n, dry := c.comes(i)
+				total += n
+				s.sample(now, total, dry)
+			}
+			if r := s.rate(); r < c.lo || r > c.hi {
+				t.Errorf("measured %d bytes a second instead of %d to %d", r, c.lo, c.hi)
+			}
+		})
 	}
 }
 
@@ -58,6 +78,16 @@ func TestT90IsTheSlowEnd(t *testing.T) {
 	}
 	if got := s.t90(time.Second); got < 900*time.Millisecond {
 		t.Errorf("t90 is %v", got)
+	}
+	for _, c := range []struct{ slowest, want time.Duration }{
+		{2 * time.Second, 1200 * time.Millisecond},
+		{5 * time.Second, 3 * time.Second},
+		{time.Hour, slowestMost},
+	} {
+		s.add(c.slowest)
+		if got := s.t90(time.Second); got != c.want {
+			t.Errorf("one in %d that takes %v: t90 is %v", slowEndMemory, c.slowest, got)
+		}
 	}
 }
 

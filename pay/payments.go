@@ -36,6 +36,9 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	if err == nil {
 		err = b.commit(ctx, ask, &intent)
 	}
+	if errors.Is(err, errAtStake) && b.keep(now, m) {
+		return
+	}
 	if err != nil {
 		b.ask = nil
 		b.notUntil = now.Add(maxFailPause)
@@ -51,6 +54,35 @@ func (b *buyer) heardInvoice(ctx context.Context, now time.Time, m wire.Invoice)
 	}
 	b.ask, b.paying, b.noticed = nil, true, false
 	b.send(ctx, intent)
+}
+
+// keptPatience is how long an invoice is kept for which too much is at stake.
+const keptPatience = 10 * time.Second
+
+// keep keeps an invoice for which too much is at stake now, most often because other connections have bought of the same
+// seller since we asked. Given back, it would count there as one that nobody pays, and hinder everybody's next.
+func (b *buyer) keep(now time.Time, m wire.Invoice) bool {
+	if b.ask.purpose != wire.ForBytes {
+		return false
+	}
+	if b.ask.kept == nil {
+		b.ask.keptAt = now
+	}
+	b.ask.kept, b.ask.triedAt = &m, now
+	b.ordered = time.Time{} // what it waits for here is no payment's slowness
+	return now.Sub(b.ask.keptAt) < keptPatience
+}
+
+// retry looks at a kept invoice again, as long as the client wants something.
+func (b *buyer) retry(ctx context.Context, now time.Time, f facts) {
+	switch {
+	case b.ask == nil || b.ask.kept == nil || b.paying || now.Sub(b.ask.triedAt) < activeTick:
+	case f.clientInterested:
+		b.heardInvoice(ctx, now, *b.ask.kept)
+	default:
+		b.ask = nil
+		b.c.say(wire.No{Code: wire.NoExpired, TTL: 0})
+	}
 }
 
 // repricing is for how long after a change of price an invoice at the old one may still come.
@@ -69,7 +101,7 @@ func (b *buyer) commit(ctx context.Context, ask openAsk, intent *ledger.Intent) 
 	if err := b.reload(ctx); err != nil {
 		return err
 	}
-	if ok, why := b.exposed(ctx, b.want(0)); !ok && ask.purpose != wire.ForDebt {
+	if ok, why := b.exposed(ctx, b.want(0)); !ok && (ask.purpose != wire.ForDebt || why == policy.WhyDropped) {
 		return fmt.Errorf("%w: %s", errAtStake, why)
 	}
 	if err := b.reserve(ctx, intent); err != nil {
@@ -134,6 +166,9 @@ func (b *buyer) reserve(ctx context.Context, intent *ledger.Intent) error {
 func (b *buyer) send(ctx context.Context, intent ledger.Intent) {
 	d := b.c.desk
 	began := time.Now()
+	if !b.ordered.IsZero() {
+		began = b.ordered // the invoice takes its time, too
+	}
 	b.c.do(ctx, func(ctx context.Context) func() {
 		answer := make(chan Outcome, 1)
 		out := Outcome{}
@@ -159,6 +194,7 @@ func (b *buyer) paid(ctx context.Context, intent ledger.Intent, o Outcome, took 
 	now := time.Now()
 	switch o.State {
 	case Succeeded:
+		b.c.flood.forget(purchaseMessages)
 		b.failures = 0
 		b.c.desk.payTimes.add(took)
 		if !b.noticed {
@@ -169,11 +205,11 @@ func (b *buyer) paid(ctx context.Context, intent ledger.Intent, o Outcome, took 
 		b.notUntil = now.Add(maxFailPause)
 	default:
 		b.c.say(wire.No{Code: wire.NoNoRoute, TTL: 0}) // the invoice is of no use any more
-		b.notUntil = now.Add(min(failPause<<min(b.failures, 5), maxFailPause))
+		b.notUntil = now.Add(min(retryPause<<min(b.failures, 8), maxFailPause))
 		b.failures++
 	}
 	if err := b.reload(ctx); err != nil {
-		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+		b.c.warn(ctx, "cannot read the account with the seller", err)
 	}
 }
 
@@ -267,10 +303,14 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 	if err != nil {
 		return policy.Exposure{}, err
 	}
-	rules := d.rules()
+	rules, now := d.rules(), time.Now()
+	delivered, until := d.book.standing(b.seller, now)
+	proven := d.book.proven(b.seller)
+	held, heldToday := d.book.holdings(ih, now)
 	e := policy.Exposure{
-		Proven: d.book.proven(b.seller), Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.last,
-		Max: rules.buy.Max, Least: rules.buy.Min, Cap: rules.caps.Torrent, DayCap: rules.caps.Day, Lost: max(lost, 0), LostToday: max(today, 0),
+		Dropped: !until.IsZero(), Max: policy.Stake(delivered, rules.buy.Max, 0),
+		Proven: proven, Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.latest(proven),
+		Least: rules.buy.Min, Cap: rules.caps.Torrent, DayCap: rules.caps.Day, Lost: max(lost, 0) + held, LostToday: max(today, 0) + heldToday,
 		Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}
 	for _, p := range open {
@@ -292,7 +332,7 @@ func (d *Desk) recallBook(ctx context.Context) error {
 	}
 	seen := make(map[units.PeerKey]bool)
 	for _, p := range slices.Backward(past) {
-		if d.book.paid(p.Seller, p.InfoHash, p.Msat); p.Open() {
+		if d.book.paid(p.Intent); p.Open() {
 			d.book.pending(p.Intent, true)
 		}
 		if seen[p.Seller] {
@@ -304,6 +344,13 @@ func (d *Desk) recallBook(ctx context.Context) error {
 			return fmt.Errorf("read the account with a seller: %w", err)
 		}
 		d.book.delivered(purse)
+	}
+	dropped, err := d.ledger.Drops(ctx)
+	if err != nil {
+		return fmt.Errorf("read the sellers that were dropped: %w", err)
+	}
+	for _, drop := range dropped {
+		d.book.drop(drop)
 	}
 	return nil
 }

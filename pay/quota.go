@@ -1,11 +1,14 @@
 package pay
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"paygate/units"
 )
 
 const (
@@ -14,6 +17,7 @@ const (
 	quotaRate    = 1.0 / 30
 	quotaAll     = 200 // and all subnets together
 	quotaAllRate = 1.0
+	quotaOpen    = 8192 // invoices of which it is remembered for whom they were made: more than can be open at once
 )
 
 // quota bounds how many invoices that nobody pays can be made, so that no one can fill the node's database. A paid
@@ -22,14 +26,16 @@ type quota struct {
 	mu      sync.Mutex
 	all     bucket
 	subnets *lru.Cache[netip.Prefix, *bucket]
+	open    *lru.Cache[units.PaymentHash, netip.Prefix]
 }
 
 func newQuota() *quota {
 	subnets, err := lru.New[netip.Prefix, *bucket](quotaSubnets)
-	if err != nil {
+	open, err2 := lru.New[units.PaymentHash, netip.Prefix](quotaOpen)
+	if err := errors.Join(err, err2); err != nil {
 		panic("pay: lru refuses a constant size: " + err.Error())
 	}
-	return &quota{all: bucket{burst: quotaAll, rate: quotaAllRate}, subnets: subnets}
+	return &quota{all: bucket{burst: quotaAll, rate: quotaAllRate}, subnets: subnets, open: open}
 }
 
 // allow counts one invoice.
@@ -45,18 +51,26 @@ func (q *quota) allow(subnet netip.Prefix, now time.Time) bool {
 		return false
 	}
 	if !q.all.allow(now) {
-		b.undo()
+		b.forget(1)
 		return false
 	}
 	return true
 }
 
-// paid takes one invoice off the count.
-func (q *quota) paid(subnet netip.Prefix) {
+// made remembers for whom an invoice that was allowed has been made.
+func (q *quota) made(hash units.PaymentHash, subnet netip.Prefix) { q.open.Add(hash, subnet) }
+
+// paid takes an invoice off the count, whatever has become of the connection for which it was made.
+func (q *quota) paid(hash units.PaymentHash) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.all.undo()
+	subnet, ok := q.open.Peek(hash)
+	if !ok {
+		return
+	}
+	q.open.Remove(hash)
+	q.all.forget(1)
 	if b, ok := q.subnets.Peek(subnet); ok {
-		b.undo()
+		b.forget(1)
 	}
 }

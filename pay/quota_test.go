@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"paygate/units"
 )
 
 func TestUnpaidInvoicesAreBounded(t *testing.T) {
@@ -21,9 +23,15 @@ func TestUnpaidInvoicesAreBounded(t *testing.T) {
 	if !q.allow(netip.MustParsePrefix("198.51.100.0/24"), now) {
 		t.Error("another subnet suffers for it")
 	}
-	q.paid(subnet)
+	hash := units.PaymentHash{1}
+	q.made(hash, subnet)
+	q.paid(hash)
 	if !q.allow(subnet, now) {
 		t.Error("a paid invoice still counts")
+	}
+	q.paid(hash)
+	if q.allow(subnet, now) {
+		t.Error("an invoice that is paid counted twice")
 	}
 	if !q.allow(subnet, now.Add(time.Minute)) {
 		t.Error("time does not heal")

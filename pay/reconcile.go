@@ -2,11 +2,13 @@ package pay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
 
 	"paygate/fault"
+	"paygate/ledger"
 	"paygate/units"
 )
 
@@ -34,8 +36,15 @@ func (b *buyer) compare(ctx context.Context) {
 	b.reconcile(ctx, s.bal-since, s.cut)
 }
 
-// reconcile adopts the seller's balance.
+// reconcile adopts the seller's balance. Several conversations with one seller may come to it at the same time: only one
+// at a time looks at the purse and corrects it, so that nothing is corrected twice.
 func (b *buyer) reconcile(ctx context.Context, theirs units.Msat, cut bool) {
+	b.c.desk.correcting.Lock()
+	defer b.c.desk.correcting.Unlock()
+	if err := b.reload(ctx); err != nil {
+		b.c.warn(ctx, "cannot read the account with the seller", err)
+		return
+	}
 	if theirs < 0 && b.purse.Balance <= 0 {
 		return // a few blocks came without credit; the next purchase pays for them
 	}
@@ -54,8 +63,11 @@ func (b *buyer) reconcile(ctx context.Context, theirs units.Msat, cut bool) {
 		b.retake(ctx)
 		return
 	}
-	if err := b.c.desk.ledger.WriteOff(ctx, b.seller, b.c.link.InfoHash(), lost, note); err != nil {
-		b.c.log.Warn("cannot reconcile with the seller", zap.Error(err))
+	if err := b.c.desk.ledger.WriteOff(ctx, b.seller, b.c.link.InfoHash(), lost, note); errors.Is(err, ledger.ErrNotHeld) {
+		b.retake(ctx) // another conversation has used it meanwhile; the next snapshot is compared again
+		return
+	} else if err != nil {
+		b.c.warn(ctx, "cannot reconcile with the seller", err)
 		return
 	}
 	b.c.log.Info("reconciled with the seller", zap.Int64("msat", int64(lost)), zap.Stringer("seller", b.seller))
@@ -74,8 +86,10 @@ func (b *buyer) miss(ctx context.Context, diff units.Msat) units.Msat {
 	if m <= 0 {
 		return 0
 	}
-	if err := b.c.desk.ledger.Miss(ctx, b.seller, b.c.link.InfoHash(), m, "under way when the connection was cut"); err != nil {
-		b.c.log.Warn("cannot note what a cut has cost", zap.Error(err))
+	if err := b.c.desk.ledger.Miss(ctx, b.seller, b.c.link.InfoHash(), m, "under way when the connection was cut"); errors.Is(err, ledger.ErrNotHeld) {
+		return 0
+	} else if err != nil {
+		b.c.warn(ctx, "cannot note what a cut has cost", err)
 		return 0
 	}
 	b.c.log.Info("a cut connection has cost what was under way", zap.Int64("msat", int64(m)), zap.Stringer("seller", b.seller))
@@ -85,6 +99,6 @@ func (b *buyer) miss(ctx context.Context, diff units.Msat) units.Msat {
 // retake reads the account after it was corrected.
 func (b *buyer) retake(ctx context.Context) {
 	if err := b.reload(ctx); err != nil {
-		b.c.log.Warn("cannot read the account with the seller", zap.Error(err))
+		b.c.warn(ctx, "cannot read the account with the seller", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"paygate/config"
 	"paygate/ledger"
+	"paygate/proxy"
 	"paygate/proxy/wire"
 	"paygate/units"
 )
@@ -298,4 +299,42 @@ func TestRefusalsHoldForWhatIsHidden(t *testing.T) {
 			t.Errorf("%+v: %t", c.rules, got)
 		}
 	}
+}
+
+// TestBytesKeepThePriceOfTheirPlace has a seller that changes its price between blocks, faster than the buyer reads.
+func TestBytesKeepThePriceOfTheirPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		buy.PerTorrent, buy.PerDay, buy.Total = 1, 1, 1 // nothing is bought, or it would be delivered at the price it was bought for
+		s := newSim(t, newBank(0), sell, buy)
+		defer s.sellerL.Close()
+		defer s.buyerL.Close()
+		s.start()
+		time.Sleep(time.Second)
+		want := units.Msat(0)
+		for i := range 20 {
+			terms := wire.Terms{Price: units.Price{Msat: units.Msat(1000+100*(i%3)) * units.Sat, Per: units.GiB}, Min: units.Sat, Max: units.Sat, TTL: 60}
+			s.bc.Message(0, encode(t, terms))
+			for range i + 1 {
+				s.bc.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
+				s.bc.Moved(block, false, false)
+			}
+			if i%5 == 4 {
+				time.Sleep(5 * time.Second)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		s.close()
+		for i := range 3 { // one tally for each price
+			bytes := units.Bytes(0)
+			for j := i; j < 20; j += 3 {
+				bytes += units.Bytes(j+1) * block
+			}
+			want += units.Price{Msat: units.Msat(1000+100*i) * units.Sat, Per: units.GiB}.Charge(bytes)
+		}
+		purse, err := s.buyerL.Purse(context.Background(), s.bc.buyer.seller)
+		if err != nil || purse.Charged != want {
+			t.Errorf("charged %s, want %s, %v", purse.Charged, want, err)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package pay
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,4 +152,48 @@ func TestPaymentOfThisProcessIsDoubtedForLonger(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNoMorePaymentsAreMadeAtOnceThanANodeCanMake asks for many at the same time.
+func TestNoMorePaymentsAreMadeAtOnceThanANodeCanMake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		bank := newBank(0)
+		s := newSim(t, bank, sell, buy)
+		defer closeAll(s.sellerL, s.buyerL)
+		var flying, most, made atomic.Int64
+		bank.outcome = func(p Payment) (Outcome, error) {
+			n := flying.Add(1)
+			defer flying.Add(-1)
+			most.Store(max(most.Load(), n))
+			time.Sleep(time.Second)
+			made.Add(1)
+			return bank.settle(p.Hash)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		s.wg.Go(func() { _ = s.buyer.Run(ctx) })
+		const jobs = 3 * paysAtOnce
+		for i := range byte(jobs) {
+			inv, err := bank.node(1).Issue(ctx, Order{Msat: units.Sat})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := ledger.Intent{
+				Hash: inv.Hash, Seller: units.PeerKey{i + 1}, InfoHash: s.infoHash, Price: sell.Rules[0].Price, Buys: units.MiB,
+				Msat: units.Sat, For: "bytes", Request: inv.Request, Expires: inv.Expires,
+			}
+			if err := s.buyerL.Reserve(ctx, in, s.buyer.rules().caps); err != nil {
+				t.Fatal(err)
+			}
+			s.wg.Go(func() { s.buyer.jobs <- job{intent: in, done: func(Outcome) {}} })
+		}
+		for made.Load() < jobs {
+			time.Sleep(time.Second)
+		}
+		stop()
+		s.wg.Wait()
+		if most.Load() != paysAtOnce {
+			t.Errorf("%d payments at once, want %d", most.Load(), paysAtOnce)
+		}
+	})
 }

@@ -132,3 +132,44 @@ func TestReviewFollowsTheVolume(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalsHoldWithoutARail has no Lightning node: nobody is charged, and who is refused is refused.
+func TestRefusalsHoldWithoutARail(t *testing.T) {
+	byClient := config.SellRule{Deny: true, Match: config.Match{ClientID: []string{"-XX"}}}
+	byNetwork := config.SellRule{Deny: true, Match: config.Match{Peer: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}
+	for _, c := range []struct {
+		name   string
+		rules  []config.SellRule
+		admit  proxy.Treatment
+		hidden bool // a torrent that cannot be seen might be refused
+		closed string
+	}{
+		{"nothing but prices", []config.SellRule{{Any: true, Price: somePrice}}, proxy.Free, false, ""},
+		{"this network refused", []config.SellRule{byNetwork, {Any: true, Price: somePrice}}, proxy.Denied, true, denied},
+		{"this client refused", []config.SellRule{byClient, {Any: true, Price: somePrice}}, proxy.Watched, true, denied},
+		{"another client refused", []config.SellRule{{Deny: true, Match: config.Match{ClientID: []string{"-YY"}}}, {Any: true, Price: somePrice}}, proxy.Watched, true, ""},
+		{"free before it is refused", []config.SellRule{{Any: true}, byNetwork}, proxy.Free, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := openLedger(t, filepath.Join(t.TempDir(), "seller.sqlite"))
+			defer l.Close()
+			_, buy := simRules()
+			for i := range c.rules {
+				c.rules[i].Rights, c.rules[i].When, c.rules[i].Max = "own", "always", 100*units.Sat
+			}
+			d := newDesk(t, Config{Network: "regtest", Sell: config.Sell{Rules: c.rules}, Buy: buy}, l, nil, filepath.Join(t.TempDir(), "key"))
+			link := &simLink{s: &sim{infoHash: units.InfoHash{7}}, initiator: true, remote: netip.MustParseAddrPort("192.0.2.7:6881"), remoteID: "-XX1000-abcdefghijkl"}
+			if got := d.Admit(proxy.Arrival{InfoHash: link.InfoHash(), Remote: link.remote}); got != c.admit || d.MayCharge() != c.hidden {
+				t.Errorf("admitted as %d, want %d; hidden ones refused: %t", got, c.admit, d.MayCharge())
+			}
+			talk := d.open(link)
+			if talk.seller != nil || talk.buyer != nil {
+				t.Error("something is sold or bought")
+			}
+			talk.adopt(t.Context(), time.Now())
+			if _, _, closed := link.state(); closed != c.closed {
+				t.Errorf("closed for %q, want %q", closed, c.closed)
+			}
+		})
+	}
+}

@@ -14,6 +14,7 @@ type rules struct {
 	selling *policy.Selling
 	buying  *policy.Buying
 	caps    ledger.Caps
+	offers  offers
 }
 
 func newRules(sell config.Sell, buy config.Buy) *rules {
@@ -22,7 +23,7 @@ func newRules(sell config.Sell, buy config.Buy) *rules {
 		selling: policy.NewSelling(sell), buying: policy.NewBuying(buy),
 		caps: ledger.Caps{
 			Torrent: buy.PerTorrent, Peer: buy.PerPeer, Category: buy.PerCategory,
-			Day: buy.PerDay, Week: buy.PerWeek, Month: buy.PerMonth, Total: buy.Total,
+			Day: buy.PerDay, Week: buy.PerWeek, Month: buy.PerMonth, Total: buy.Total, Zone: buy.Zone,
 		},
 	}
 }

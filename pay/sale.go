@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"go.uber.org/zap"
-
 	"paygate/fault"
 	"paygate/ledger"
 	"paygate/proxy/wire"
@@ -67,7 +65,7 @@ func (s *seller) heardPaid(ctx context.Context, m wire.Paid) {
 		}
 		return func() {
 			if err != nil {
-				s.c.log.Warn("an invoice cannot be looked up", zap.Error(err))
+				s.c.warn(ctx, "an invoice cannot be looked up", err)
 			}
 		}
 	})
@@ -146,6 +144,7 @@ func (s *seller) issue(ctx context.Context, inv *ledger.Invoice) error {
 	}
 	fault.Point(fault.IssueAfter)
 	inv.Hash, inv.Request, inv.Expires = made.Hash, made.Request, made.Expires
+	d.quota.made(inv.Hash, s.stock.subnet)
 	err = d.ledger.AddInvoice(ctx, *inv)
 	fault.Point(fault.InvoiceAfter)
 	return err
@@ -159,7 +158,7 @@ func (s *seller) issued(ctx context.Context, inv ledger.Invoice, floor units.Pri
 		return
 	}
 	if err != nil {
-		s.c.log.Warn("no invoice could be made", zap.Error(err))
+		s.c.warn(ctx, "no invoice could be made", err)
 		s.decline(wire.NoBusy, retryTTL)
 		return
 	}
@@ -184,7 +183,7 @@ func (s *seller) decline(code string, ttl int64) {
 	}
 }
 
-// paid notices that the open invoice has been settled.
+// paid notices that the open invoice has been settled, or can be no more.
 func (s *seller) paid(ctx context.Context) {
 	if s.invoice == nil {
 		return
@@ -193,8 +192,12 @@ func (s *seller) paid(ctx context.Context) {
 	if err != nil || found && open.Hash == s.invoice.Hash {
 		return
 	}
-	s.c.desk.quota.paid(s.stock.subnet)
+	expired := !time.Now().Before(s.invoice.Expires)
 	s.invoice = nil
+	if expired {
+		return
+	}
+	s.c.flood.forget(purchaseMessages)
 	s.giveSlot(time.Time{})
 	s.tell(wire.GateOpen)
 }

@@ -35,10 +35,10 @@ const (
 	opened
 )
 
-// seller is our side of a connection on a torrent that a rule sells. It belongs to the conversation's goroutine.
+// seller is our side of a connection on a torrent that a rule sells. It belongs to the conversation's turns.
 type seller struct {
 	c          *conversation
-	rule       config.SellRule
+	rule       *config.SellRule // at our price; shared with others
 	stock      stock
 	decided    bool // whether this connection is sold to at all is known
 	free       bool // it is not
@@ -67,9 +67,10 @@ type seller struct {
 	offered    units.Msat // the credit line that the buyer was told of
 	crowded    bool       // among the peers without credit
 	told       wire.State // the last one
+	watch      stopwatch
 }
 
-func newSeller(c *conversation, rule config.SellRule) *seller {
+func newSeller(c *conversation, rule *config.SellRule) *seller {
 	s := &seller{c: c, rule: rule}
 	s.stock = stock{c: c, subnet: subnetOf(c.link.Remote().Addr())}
 	return s
@@ -88,6 +89,7 @@ func (s *seller) step(ctx context.Context, now time.Time, f facts, dirty bool) {
 	s.unchoked = f.clientUnchokes
 	s.move(ctx, now, f, grown)
 	s.answer(ctx, now, f)
+	s.reckon(f)
 }
 
 // mingle counts this peer among those without credit, or not any more.
@@ -286,6 +288,7 @@ func (s *seller) tell(gate string) {
 
 // end writes the last bytes down and returns what was leased.
 func (s *seller) end(ctx context.Context) {
+	s.lap(time.Now())
 	s.stock.settle(ctx)
 	s.stock.keepBarter(s.rule.When)
 	s.giveSlot(time.Time{})

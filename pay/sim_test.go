@@ -229,9 +229,29 @@ type simLink struct {
 	shuts     int
 	starved   bool
 	sent      [][]byte
+
+	number  uint64 // ID
+	front   uint64
+	taken   []proxy.Taken
+	length  int64 // of a piece; 0: not known
+	bytesIn atomic.Int64
+	looks   []*proxy.Lookout
 }
 
-func (l *simLink) ID() uint64               { return 1 }
+func (l *simLink) Front() uint64  { return l.front }
+func (l *simLink) BytesIn() int64 { return l.bytesIn.Load() }
+
+func (l *simLink) Taken() []proxy.Taken { l.mu.Lock(); defer l.mu.Unlock(); return l.taken }
+
+func (l *simLink) PieceLength() (int64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.length, l.length > 0
+}
+
+func (l *simLink) Watch(list []*proxy.Lookout) { l.mu.Lock(); l.looks = list; l.mu.Unlock() }
+
+func (l *simLink) ID() uint64               { return 1 + l.number }
 func (l *simLink) Remote() netip.AddrPort   { return l.remote }
 func (l *simLink) InfoHash() units.InfoHash { return l.s.infoHash }
 func (l *simLink) Initiator() bool          { return l.initiator }
@@ -457,9 +477,9 @@ func (s *sim) transfer(limit time.Duration) {
 	}
 }
 
-// move lets n bytes through, block by block; the buyer's client always has 64 blocks asked for.
+// move lets n bytes through, block by block; the buyer's client always has 64 blocks asked for, and n bytes at least.
 func (s *sim) move(n int64) {
-	for want := 64*int64(block) - s.bc.asked.Load(); want > 0; want -= block {
+	for want := max(64*int64(block), n) - s.bc.asked.Load(); want > 0; want -= block {
 		s.bc.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
 	}
 	for ; n > 0 && s.got < s.size; n -= block {

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"go.uber.org/zap"
-
 	"paygate/fault"
 	"paygate/ledger"
 	"paygate/policy"
@@ -85,7 +83,9 @@ func (s *stock) book(ctx context.Context, k kind, n units.Bytes, price units.Pri
 	var err error
 	switch k {
 	case given:
-		err = s.c.desk.ledger.UseSample(ctx, s.c.link.InfoHash(), s.subnet, n)
+		if err = s.c.desk.ledger.UseSample(ctx, s.c.link.InfoHash(), s.subnet, n); err == nil {
+			s.c.desk.leases.gave(s.c, n)
+		}
 	case sold:
 		var delta units.Msat
 		fault.Point(fault.ChargeBefore)
@@ -145,12 +145,12 @@ func (s *stock) leaseSample(ctx context.Context) (grown bool) {
 	}
 	n, err := d.leases.takeSample(s.c, ih, s.subnet, func(held sampled) (units.Bytes, error) {
 		used, err := d.ledger.SampleUsed(ctx, ih, s.subnet)
-		return d.rules().selling.SampleLeft(rule, policy.Used{
+		return d.rules().selling.SampleLeft(*rule, policy.Used{
 			Subnet: used.Subnet + held.subnet, TorrentDay: used.TorrentDay + held.torrent, Day: used.Day + held.all,
 		}), err
 	})
 	if err != nil {
-		s.c.log.Warn("free samples cannot be counted, so none are given", zap.Error(err))
+		s.c.warn(ctx, "free samples cannot be counted, so none are given", err)
 		return false
 	}
 	var fresh []batch
@@ -223,7 +223,7 @@ func (s *stock) leaseCredit(ctx context.Context) (grown bool) {
 		return funds, policy.Lease(funds, acct.LastPurchase, s.c.seller.rule.Max), nil
 	})
 	if err != nil {
-		s.c.log.Warn("the buyer's account cannot be read", zap.Error(err))
+		s.c.warn(ctx, "the buyer's account cannot be read", err)
 		return false
 	}
 	s.balance, s.volume = acct.Balance, volume(acct)

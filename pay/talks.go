@@ -8,11 +8,15 @@ import (
 )
 
 // Talk is what a conversation shows of itself: Paying is "sell", "buy", "legacy" or "" while that is not known, Balance
-// the account with the peer at the last count, and Buyer who it has proven to be where we sell.
+// the account with the peer at the last count, and where we sell, Buyer who it has proven to be and Waits
+// how long it has waited for payments that are over. Where we buy, Why tells why nothing is bought now; "" if it is, or
+// nobody has asked.
 type Talk struct {
 	Paying  string
 	Balance units.Msat
 	Buyer   units.PeerKey
+	Waits   Waits
+	Why     string
 }
 
 // shown is the latest Talk; Run writes it, anybody reads it.

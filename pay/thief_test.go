@@ -27,6 +27,8 @@ type thief struct {
 	c     *conversation
 	stop  context.CancelFunc
 	done  chan struct{}
+
+	number uint64
 }
 
 // thiefLink gives the thief what our side says.
@@ -57,7 +59,7 @@ func (s *sim) thief(order func(*thief, wire.Buy)) *thief {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	th := &thief{t: s.t, s: s, keys: keys, order: order}
+	th := &thief{t: s.t, s: s, keys: keys, order: order, number: uint64(s.thieves)}
 	th.connect(thiefTerms)
 	return th
 }
@@ -68,7 +70,7 @@ func (th *thief) connect(terms wire.Terms) {
 	fillNonce(&advert.Nonce)
 	th.dict = advert.Encode()
 	link := &thiefLink{th: th}
-	link.simLink = simLink{s: th.s, initiator: true, remote: netip.MustParseAddrPort("198.51.100.9:6881")}
+	link.simLink = simLink{s: th.s, initiator: true, remote: netip.MustParseAddrPort("198.51.100.9:6881"), number: th.number}
 	th.c = th.s.buyer.open(link)
 	ctx, stop := context.WithCancel(context.Background())
 	c, done := th.c, make(chan struct{})
@@ -343,8 +345,9 @@ func TestStrangersThatHaveGoneMakeRoom(t *testing.T) {
 
 func TestSellersOfAnEarlierRunAreGoneFromItsStart(t *testing.T) {
 	b, seller, start := newBook(), units.PeerKey{1}, time.Unix(1e9, 0)
-	b.paid(seller, units.InfoHash{1}, 10)
-	b.paid(seller, units.InfoHash{2}, 20)
+	for i, m := range []units.Msat{10, 20} {
+		b.paid(ledger.Intent{Seller: seller, InfoHash: units.InfoHash{byte(i + 1)}, Msat: m, Price: units.Price{Msat: 1, Per: block}})
+	}
 	b.delivered(ledger.Purse{Seller: seller, Purchases: 2, Paid: 30, Balance: 30})
 	for _, tc := range []struct {
 		at     time.Duration
@@ -361,8 +364,9 @@ func TestSellersOfAnEarlierRunAreGoneFromItsStart(t *testing.T) {
 		{at: 4 * departedAfter, change: func() { b.pending(ledger.Intent{Seller: seller, InfoHash: units.InfoHash{2}, Msat: 20}, true) }},
 		{at: 4 * departedAfter, change: func() {
 			b.pending(ledger.Intent{Seller: seller}, false)
-			b.sellers[seller].delivered = 10
-		}},
+			b.sellers[seller].delivered = 29 // it is proven, and yet to go is worth more than to stay
+		}, gone: true},
+		{at: 4 * departedAfter, change: func() { b.sellers[seller].delivered = 30 }},
 	} {
 		if tc.change != nil {
 			tc.change()

@@ -64,3 +64,19 @@ func TestNoMoreIsBoughtThanIsLeft(t *testing.T) {
 		}
 	})
 }
+
+func TestManySmallPurchasesAreNoFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sell, buy := simRules()
+		sell.Rules[0].Min, sell.Rules[0].Max = units.Sat, units.Sat
+		buy.Min, buy.Max = units.Sat, units.Sat
+		s := newSim(t, newBank(time.Millisecond), sell, buy)
+		s.rate, s.size = 30*int64(units.MiB), 128*int64(units.MiB)
+		began := time.Now()
+		paidTransfer(t, s)
+		if s.bc.mute || s.sc.mute {
+			t.Error("honest peers stopped talking about money")
+		}
+		t.Logf("%d payments in %s", s.bank.pays, time.Since(began))
+	})
+}

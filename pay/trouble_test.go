@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paygate/config"
 	"paygate/proxy"
 	"paygate/proxy/wire"
 	"paygate/units"
@@ -15,6 +16,7 @@ func TestOutageOfTheNodeOnlyDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sell, buy := simRules()
 		s := newSim(t, newBank(70*time.Millisecond), sell, buy)
+		s.size = 256 << 20
 		go func() {
 			time.Sleep(2 * time.Second)
 			s.bank.set(func() { s.bank.down = true })
@@ -101,7 +103,7 @@ func legacyPeer(t *testing.T, policy string, f func(s *sim)) {
 		s.wg.Go(func() { _ = s.seller.Run(ctx) })
 		s.sl = &simLink{s: s, remote: newPeerAddr, other: func() *conversation { return nil }}
 		s.sc = s.seller.open(s.sl)
-		s.bc = &conversation{meter: newMeter()}
+		s.bc = &conversation{meter: meter{nudge: func() {}}}
 		s.wg.Go(func() { s.sc.Run(ctx) })
 		s.sc.Notify(proxy.Event{Kind: proxy.ClientHas, Complete: true})
 		s.sc.Notify(proxy.Event{Kind: proxy.Ready})
@@ -283,13 +285,14 @@ func TestWhatBuyersGetWhileTheNodeIsDown(t *testing.T) {
 		t.Run(tc.do, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sell, buy := simRules()
-				sell.OnLightningDown, sell.GraceBytes = tc.do, grace
 				s := newSim(t, newBank(70*time.Millisecond), sell, buy)
 				s.size = 1 << 30
 				defer s.sellerL.Close()
 				defer s.buyerL.Close()
 				s.start()
 				s.transfer(time.Second)
+				sell.OnLightningDown, sell.GraceBytes = tc.do, grace
+				s.seller.SetRules(sell, config.Buy{}) // for the next outage
 				s.bank.set(func() { s.bank.down = true })
 				s.transfer(time.Minute)
 				seller, _ := s.totals()
