@@ -58,7 +58,8 @@ func filled() Status {
 		Version: "v1", Started: time.Date(2024, 1, 2, 3, 4, 5, 6, time.UTC), Uptime: 7, Peers: "192.0.2.1:6881", SOCKS5: "127.0.0.1:1080", Lightning: Lightning{"ready", "alice", "regtest", "none"},
 		Clients:  []Client{{"films", "127.0.0.1:6881", "192.0.2.1:6881", "127.0.0.1:1080", "127.0.0.1:8118", "[::]:17000", "[::]:17001", "qBittorrent", "4.5.2", "away", "start it", 7, 99}},
 		Totals:   Totals{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14},
-		Sessions: []Session{{1, "r", "h", true, "gated", "open", "sell", 2, 3, 4, -5, "films", true, true}},
+		Waits:    Waits{1, 2},
+		Sessions: []Session{{1, "r", "h", true, "gated", "open", "sell", 2, 3, 4, -5, "films", &Waits{6, 7}, true, true}},
 		Torrents: []Torrent{{"h", "rule", "25 sat per GiB", 1, 2, 3}},
 	}
 }

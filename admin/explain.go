@@ -35,6 +35,7 @@ type Explanation struct {
 	Facts     []Fact    `json:"facts"`
 	Sell      Verdict   `json:"sell"`
 	Buy       Verdict   `json:"buy"`
+	NotNow    string    `json:"not_now,omitempty"` // why nothing is bought of a connected peer at the moment
 }
 
 // Fact is one thing that is known; what is not known is no Fact.

@@ -29,7 +29,9 @@ type Status struct {
 	Clients   []Client      `json:"clients"`
 	Lightning Lightning     `json:"lightning"`
 	Totals    Totals        `json:"totals"`
+	Waits     Waits         `json:"waits"`
 	Observed  *Observed     `json:"observed,omitempty"` // only with observe: true
+	Dropped   []Dropped     `json:"dropped,omitempty"`  // sellers to which nothing is paid now, the latest first
 	Sessions  []Session     `json:"sessions"`
 	Torrents  []Torrent     `json:"torrents"`
 }
@@ -84,6 +86,25 @@ type Totals struct {
 	Unknown     int         `json:"payments_unknown"`
 }
 
+// Waits is how long buyers have waited for their own payments since the start, added up over all connections: before the
+// first one of each, and later, when they had asked for more than they had paid for.
+type Waits struct {
+	First time.Duration `json:"first_ns"`
+	Later time.Duration `json:"later_ns"`
+}
+
+// Dropped is a seller to which nothing is paid until a time, since the client has dropped it for bad data, the latest time
+// on that torrent and for that reason. What it holds of ours counts as lost until it is delivered.
+type Dropped struct {
+	Seller   string     `json:"seller"`
+	InfoHash string     `json:"info_hash"`
+	Reason   string     `json:"reason"`
+	Times    int        `json:"times"`
+	Since    time.Time  `json:"since"`
+	Until    time.Time  `json:"until"`
+	Held     units.Msat `json:"held_msat"`
+}
+
 // Session is one relayed connection. Treatment is "free", "watched" or "gated"; Gate is "", "closed", "offered" or
 // "open"; Paying is "", "sell", "buy" or "legacy".
 type Session struct {
@@ -99,6 +120,7 @@ type Session struct {
 	Out       units.Bytes   `json:"out_bytes"`
 	Balance   units.Msat    `json:"balance_msat"`
 	Client    string        `json:"client,omitempty"` // the client's name
+	Waits     *Waits        `json:"waits,omitempty"`  // of a buyer
 
 	RemoteEncrypted bool `json:"remote_encrypted,omitempty"` // paygate encrypts towards the remote
 	ClientEncrypted bool `json:"client_encrypted,omitempty"` // and towards the client

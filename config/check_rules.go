@@ -165,6 +165,11 @@ func (p *parser) checkFree(path string, r SellRule) {
 	if len(r.TrackerAgreed) > 0 {
 		p.note(path+".tracker_agreed", "has no effect: the rule charges nothing", "remove it")
 	}
+	for _, k := range []string{"upload", "max_peers"} {
+		if at := path + "." + k; p.given(at) && !r.Deny {
+			p.note(at, "has no effect: the rule charges nothing, and what is free passes unseen", "remove it, and set the limit in your client")
+		}
+	}
 	if len(r.Tiers) > 0 && !r.Deny {
 		p.wrong(path+".tiers", "have no price to start from", "write the price of the first bytes as price")
 	}

@@ -119,6 +119,7 @@ func TestProblems(t *testing.T) {
 		{"max buys one block", base + node + strings.Replace(rule, "25 sat per GiB", "10000 sat per 16 KiB", 1) + "}]}", nil},
 		{"min equals max", base + node + rule + ", min: 20 sat, max: 20 sat}]}", nil},
 		{"throttle without throttle", base + node + rule + ", throttle: 1 MiB}]}", []string{"note: sell.rules[0].throttle: has no effect: legacy is sample"}},
+		{"upload of a free rule", base + "sell: {rules: [{torrents: any, price: free, upload: 1 MiB/s, max_peers: 3}]}", []string{"note: sell.rules[0].upload: has no effect: the rule charges nothing", "note: sell.rules[0].max_peers: has no effect"}},
 		{"throttle to nothing", base + node + rule + ", legacy: throttle, throttle: 0}]}", []string{"sell.rules[0].throttle: is zero"}},
 		{"sample above the day's", base + node + rule + ", sample: 65 MiB}]}", []string{"note: sell.rules[0].sample: is more than all samples of a day together, 64 MiB"}},
 

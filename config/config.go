@@ -10,6 +10,7 @@ import (
 // Config is a whole, valid configuration.
 type Config struct {
 	DataDir    string
+	Ledger     Ledger
 	Log        Log
 	Listen     Listen // with Client: the only client; both empty if there are Clients
 	Client     Client
@@ -26,6 +27,10 @@ type Config struct {
 
 // Enabled reports whether there is a node at all.
 func (l Lightning) Enabled() bool { return l.Address != "" }
+
+// Ledger is how the ledger is kept. After Days whole days (default 90), what was served, received and given away is kept as
+// sums of a day.
+type Ledger struct{ Days int }
 
 // Log chooses how much is logged (debug, info, warn, error) and in which form (auto, console, json).
 type Log struct{ Level, Format string }

@@ -105,7 +105,7 @@ func sameRule(a, b reflect.Value) bool {
 // fieldKeys are the keys of fields that are not simply called like them.
 var fieldKeys = map[string]string{
 	"SampleTorrentDay": "sample_per_torrent_day", "SampleDay": "sample_per_day", "GraceBytes": "serve_at_most",
-	"AllowAdmin": "allow_admin_macaroon", "PrivateHint": "private_hints",
+	"AllowAdmin": "allow_admin_macaroon", "PrivateHint": "private_hints", "Zone": "time_zone",
 }
 
 // keyOf finds the key of a field among options; "" if there is none.

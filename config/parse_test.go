@@ -59,6 +59,7 @@ func TestDefaults(t *testing.T) {
 	h, _ := units.ParseInfoHash(hashA)
 	want := &Config{
 		DataDir:    home + "/.paygate",
+		Ledger:     Ledger{Days: 90},
 		Log:        Log{"info", "auto"},
 		Listen:     Listen{Peers: "192.0.2.1:6881"},
 		Client:     Client{Address: "127.0.0.1:6881", Source: "alias", PEX: "auto", Torrents: "/t", Aliases: netip.MustParsePrefix("127.64.0.0/10"), DialAtMost: 200, DialPerTorrent: 50},
@@ -80,7 +81,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Buy: Buy{
 			PerTorrent: units.Sat, PerDay: units.Sat, Total: units.Sat,
-			Min: 10 * units.Sat, Max: 1000 * units.Sat, FeeMax: units.Sat, FeePercent: 1,
+			Min: 10 * units.Sat, Max: 1000 * units.Sat, FeeMax: units.Sat, FeePercent: 1, Zone: time.UTC,
 			Rules: []BuyRule{{Name: "buy[0]", Line: 5, InfoHash: []units.InfoHash{h}, MaxPrice: units.Price{Msat: 40 * units.Sat, Per: units.GiB}, When: BuyWhen{Kind: BuyAlways}}},
 		},
 	}
@@ -101,6 +102,7 @@ func mustEnv(t *testing.T, c *Config) string {
 func TestEveryValueIsRead(t *testing.T) {
 	c := mustParse(t, `
 data_dir: state
+ledger: {days: 30}
 log: {level: debug, format: json}
 listen: {peers: 192.0.2.1:6881, peers_too: ["[2001:db8::1]:6881"], public_port: 51413, socks5: 127.0.0.1:1080, http: 127.0.0.1:8118, socks5_user: u, socks5_password: "p w", redirect: ":17000", tproxy: "[::]:17001"}
 encryption: {peers: require, client: off}
@@ -152,7 +154,7 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 	}
 	c.Lightning.TLSCert, c.Lightning.Macaroon, c.Listen.SOCKS5Password, c.Client.API.Password = nil, "", "", ""
 	want := &Config{
-		DataDir: "dir/state", Log: Log{"debug", "json"},
+		DataDir: "dir/state", Ledger: Ledger{Days: 30}, Log: Log{"debug", "json"},
 		Listen: Listen{Peers: "192.0.2.1:6881", PeersToo: []string{"[2001:db8::1]:6881"}, PublicPort: 51413, SOCKS5: "127.0.0.1:1080", HTTP: "127.0.0.1:8118", SOCKS5User: "u", Redirect: ":17000", TProxy: "[::]:17001"},
 		Client: Client{
 			Address: "127.0.0.1:6882", IPv6: "[::1]:6882", Source: "peer", PEX: "translate", Aliases: netip.MustParsePrefix("127.80.0.0/16"),
@@ -169,18 +171,18 @@ buy: {per_torrent: 500 sat, per_day: 600 sat, total: 0.00001 btc, min: 2 sat, ma
 			SampleTorrentDay: units.MiB, SampleDay: 2 * units.MiB, OnLightningDown: "serve", GraceBytes: 3 * units.MiB,
 			Rules: []SellRule{
 				{
-					Name: "mine", Line: 37, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
+					Name: "mine", Line: 38, InfoHash: []units.InfoHash{a, b}, Price: units.Price{Msat: 2000, Per: 256 * units.KiB}, Sample: units.MiB,
 					Legacy: "throttle", Throttle: 10_000, Rights: "licensed", When: "always", Min: 5000, Max: 6000, Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 				{
-					Name: "sell[1]", Line: 38, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
+					Name: "sell[1]", Line: 39, Any: true, Legacy: "sample", Throttle: 64 * units.KiB, When: "complete", Min: 10_000, Max: 10_000_000,
 					Credit: Credit{Cap: 1_000_000}, FloorShare: 10,
 				},
 			},
 		},
 		Buy: Buy{
-			Rules:      []BuyRule{{Name: "b", Line: 39, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
-			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7,
+			Rules:      []BuyRule{{Name: "b", Line: 40, Any: true, MaxPrice: units.Price{Msat: 1000, Per: units.MiB}, When: BuyWhen{Kind: BuyAlways}}},
+			PerTorrent: 500_000, PerDay: 600_000, Total: 1_000_000, Min: 2000, Max: 400_000, FeeMax: 5000, FeePercent: 7, Zone: time.UTC,
 		},
 	}
 	if !reflect.DeepEqual(c, want) {

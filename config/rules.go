@@ -75,6 +75,8 @@ type Buy struct {
 	Max         units.Msat // largest purchase and exposure to one seller; default 1,000 sat
 	FeeMax      units.Msat // per payment; default 1 sat ...
 	FeePercent  int        // ... or this share of it, whichever is more; default 1
+
+	Zone *time.Location // by whose midnights days, weeks and months begin; default UTC
 }
 
 // BuyRule says for which torrents to pay, when, and at most how much. First match wins.

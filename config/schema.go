@@ -5,6 +5,7 @@ type option struct {
 	key     string
 	def     string                                   // default, written as in the file; "" = none
 	secret  bool                                     // may come from the environment, and is never shown
+	words   []string                                 // what a single value begins with, where that is one of a few words
 	set     func(text string) error                  // a single value
 	each    func(text string) error                  // a list of single values
 	options []option                                 // a group
@@ -15,9 +16,12 @@ type option struct {
 func schema(p *parser, c *Config) []option {
 	return []option{
 		{key: "data_dir", def: "~/.paygate", set: p.path(&c.DataDir)},
+		{key: "ledger", options: []option{
+			{key: "days", def: "90", set: integer(&c.Ledger.Days, 1, 36_500)},
+		}},
 		{key: "log", options: []option{
-			{key: "level", def: "info", set: oneOf(&c.Log.Level, "debug", "info", "warn", "error")},
-			{key: "format", def: "auto", set: oneOf(&c.Log.Format, "auto", "console", "json")},
+			choice("level", "info", &c.Log.Level, "debug", "info", "warn", "error"),
+			choice("format", "auto", &c.Log.Format, "auto", "console", "json"),
 		}},
 		{key: "listen", options: listenSchema(p, &c.Listen)},
 		{key: "client", options: append(clientSchema(p, &c.Client), option{key: "name", set: name(&c.Client.Name)})},
@@ -26,8 +30,8 @@ func schema(p *parser, c *Config) []option {
 			return frontSchema(p, f), func() { c.Clients = append(c.Clients, *f) }
 		}},
 		{key: "encryption", options: []option{
-			{key: "peers", def: "auto", set: oneOf(&c.Encryption.Peers, "auto", "require", "prefer", "off")},
-			{key: "client", def: "auto", set: oneOf(&c.Encryption.Client, "auto", "require", "prefer", "off")},
+			choice("peers", "auto", &c.Encryption.Peers, "auto", "require", "prefer", "off"),
+			choice("client", "auto", &c.Encryption.Client, "auto", "require", "prefer", "off"),
 		}},
 		{key: "limits", options: limitsSchema(&c.Limits)},
 		{key: "lightning", options: lightningSchema(p, &c.Lightning)},
@@ -64,9 +68,9 @@ func clientSchema(p *parser, c *Client) []option {
 	return []option{
 		{key: "address", set: farAddress(&c.Address)},
 		{key: "address_ipv6", set: farAddress(&c.IPv6)},
-		{key: "source", def: "alias", set: oneOf(&c.Source, "alias", "peer")},
+		choice("source", "alias", &c.Source, "alias", "peer"),
 		{key: "aliases", def: "127.64.0.0/10", set: loopbackRange(&c.Aliases)},
-		{key: "pex", def: "auto", set: oneOf(&c.PEX, "auto", "translate", "off")},
+		choice("pex", "auto", &c.PEX, "auto", "translate", "off"),
 		{key: "dial", item: func(int, int) ([]option, func()) {
 			d := &Dial{}
 			return dialSchema(d), func() { c.Dial = append(c.Dial, *d) }
@@ -110,7 +114,7 @@ func lightningSchema(p *parser, l *Lightning) []option {
 		{key: "tls_cert", secret: true, set: p.certificate(&l.TLSCert)},
 		{key: "macaroon", secret: true, set: p.macaroon(&l.Macaroon)},
 		{key: "allow_admin_macaroon", def: "false", set: boolean(&l.AllowAdmin)},
-		{key: "network", def: "mainnet", set: oneOf(&l.Network, "mainnet", "testnet", "signet", "simnet", "regtest")},
+		choice("network", "mainnet", &l.Network, "mainnet", "testnet", "signet", "simnet", "regtest"),
 		{key: "pay_timeout", def: "60 s", set: duration(&l.PayTimeout, "5 s", "10 m")},
 		{key: "max_parts", def: "1", set: integer(&l.MaxParts, 1, 16)},
 		{key: "cltv_limit", def: "288", set: integer(&l.CLTVLimit, 144, 2016)},

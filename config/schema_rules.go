@@ -4,7 +4,7 @@ func sellSchema(s *Sell) []option {
 	return []option{
 		{key: "sample_per_torrent_day", def: "64 MiB", set: size(&s.SampleTorrentDay)},
 		{key: "sample_per_day", def: "256 MiB", set: size(&s.SampleDay)},
-		{key: "on_lightning_down", def: "hold", set: oneOf(&s.OnLightningDown, "hold", "serve")},
+		choice("on_lightning_down", "hold", &s.OnLightningDown, "hold", "serve"),
 		{key: "serve_at_most", def: "256 MiB", set: size(&s.GraceBytes)},
 		{key: "rules", item: func(i, line int) ([]option, func()) {
 			r := &SellRule{Name: ruleName("sell", i), Line: line}
@@ -29,11 +29,11 @@ func sellRuleSchema(r *SellRule) []option {
 			return tierSchema(t), func() { r.Tiers = append(r.Tiers, *t) }
 		}},
 		{key: "sample", def: "0 B", set: size(&r.Sample)},
-		{key: "legacy", def: "sample", set: oneOf(&r.Legacy, "serve", "sample", "throttle", "choke")},
+		choice("legacy", "sample", &r.Legacy, "serve", "sample", "throttle", "choke"),
 		{key: "throttle", def: "64 KiB", set: size(&r.Throttle)},
-		{key: "rights", set: oneOf(&r.Rights, "own", "licensed", "creative-commons", "public-domain")},
+		choice("rights", "", &r.Rights, "own", "licensed", "creative-commons", "public-domain"),
 		{key: "tracker_agreed", each: hosts(&r.TrackerAgreed)},
-		{key: "when", def: "complete", set: oneOf(&r.When, "complete", "always")},
+		choice("when", "complete", &r.When, "complete", "always"),
 		{key: "min", def: "10 sat", set: amount(&r.Min)},
 		{key: "max", def: "10000 sat", set: amount(&r.Max)},
 		{key: "interval", set: size(&r.Interval)},
@@ -64,6 +64,7 @@ func buySchema(b *Buy) []option {
 		{key: "per_day", set: amount(&b.PerDay)},
 		{key: "per_week", def: "none", set: limit(&b.PerWeek)},
 		{key: "per_month", def: "none", set: limit(&b.PerMonth)},
+		{key: "time_zone", def: "UTC", set: zone(&b.Zone)},
 		{key: "total", set: amount(&b.Total)},
 		{key: "min", def: "10 sat", set: amount(&b.Min)},
 		{key: "max", def: "1000 sat", set: amount(&b.Max)},
@@ -83,7 +84,7 @@ func buyRuleSchema(r *BuyRule) []option {
 		{key: "match", options: matchSchema(&r.Match)},
 		{key: "max_price", set: price(&r.MaxPrice)},
 		{key: "bid", set: price(&r.Bid)},
-		{key: "when", def: "always", set: buyWhen(&r.When)},
+		{key: "when", def: "always", words: buyWhens, set: buyWhen(&r.When)},
 		{key: "stop_at", set: ratio(&r.StopAt)},
 	}
 }

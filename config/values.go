@@ -47,6 +47,11 @@ func oneOf(dst *string, words ...string) func(string) error {
 	}
 }
 
+// choice is an option whose value is one of some words.
+func choice(key, def string, dst *string, words ...string) option {
+	return option{key: key, def: def, words: words, set: oneOf(dst, words...)}
+}
+
 func alternatives(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]

@@ -95,6 +95,9 @@ func parseRate(s string) (units.Bytes, bool) {
 	return b, err == nil && b >= 0
 }
 
+// buyWhens are what a buying rule's when begins with.
+var buyWhens = []string{BuyAlways, BuySlower, BuyNoFreeSeeds, BuyRare}
+
 func buyWhen(dst *BuyWhen) func(string) error {
 	return func(s string) error {
 		switch s {

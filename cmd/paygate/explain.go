@@ -203,5 +203,8 @@ func (s *sidecar) Explain(_ context.Context, q admin.Question) (admin.Explanatio
 	sell, buy, blocked := s.desk.Explain(f)
 	e := explanation(a, f, sell, buy)
 	e.Running, e.Connected, e.Blocked, e.Observe = true, connected, blocked, s.current().Observe
+	if e.Buy.Decision == "bought" && connected {
+		e.NotNow = s.desk.NotNow(a.infoHash, a.remote)
+	}
 	return e, nil
 }

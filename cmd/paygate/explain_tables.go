@@ -28,6 +28,28 @@ func printExplanation(w io.Writer, e admin.Explanation) {
 	fmt.Fprintln(w, "\nBuying, by the first rule that matches:")
 	printSteps(w, e.Buy.Steps)
 	fmt.Fprintln(w, "  "+buyText(e))
+	if e.NotNow != "" {
+		fmt.Fprintf(w, "  Nothing is bought of it at the moment: %s.\n", notNowText(e.NotNow))
+	}
+}
+
+// notNowText says why nothing is bought of a seller at the moment.
+func notNowText(why string) string {
+	switch why {
+	case policy.WhyDropped:
+		return "your client has dropped this seller for bad data (see `paygate status`)"
+	case policy.WhyStrangers:
+		return "enough sellers that have not proven themselves hold money of yours"
+	case policy.WhyLosses:
+		return "sellers that did not deliver have cost enough"
+	case policy.WhySellers:
+		return "what is left of the torrent is not worth another seller"
+	case policy.WhyUnresolved, policy.WhyPending:
+		return "payments whose outcome is open"
+	case policy.WhyOverBudget:
+		return "the smallest purchase does not fit under a cap"
+	}
+	return printable(why)
 }
 
 func sourceText(e admin.Explanation) string {

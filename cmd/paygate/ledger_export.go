@@ -15,7 +15,8 @@ import (
 )
 
 const exportHelp = `Writes the whole journal as CSV (RFC 4180, with a heading), oldest entry first: to standard output, or to a new file
-that only you can read. New columns will only ever be added at the end. Amounts are in millisatoshi, sizes in bytes,
+that only you can read. Usage that is older than ledger.days comes first, as sums of a day, whose id is 0; the last column
+says of how many entries. New columns will only ever be added at the end. Amounts are in millisatoshi, sizes in bytes,
 times in UTC; docs/ledger.md explains the kinds.
 
 It reads the ledger, and may be used while "paygate run" runs.`
@@ -60,11 +61,8 @@ func export(ctx context.Context, w io.Writer, path, out string) (err error) {
 // csvColumns are the columns, which never change their order.
 var csvColumns = []string{
 	"id", "time", "kind", "party", "info_hash", "payment_hash", "price_msat", "price_per_bytes",
-	"msat", "fee_msat", "bytes", "free_bytes", "note",
+	"msat", "fee_msat", "bytes", "free_bytes", "note", "entries",
 }
-
-// journalPage is how many entries are read at once.
-const journalPage = 1000
 
 func writeCSV(ctx context.Context, w io.Writer, l *ledger.Ledger) error {
 	c := csv.NewWriter(w)
@@ -72,30 +70,24 @@ func writeCSV(ctx context.Context, w io.Writer, l *ledger.Ledger) error {
 	if err := c.Write(csvColumns); err != nil {
 		return err
 	}
-	for after := int64(0); ; {
-		page, err := l.Journal(ctx, after, journalPage)
-		if err != nil {
+	if err := l.History(ctx, func(p ledger.Past) error {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for _, e := range page {
-			if err := c.Write(csvRow(e)); err != nil {
-				return err
-			}
-			after = e.ID
-		}
-		if len(page) < journalPage {
-			break
-		}
+		return c.Write(csvRow(p))
+	}); err != nil {
+		return err
 	}
 	c.Flush()
 	return c.Error()
 }
 
-func csvRow(e ledger.Entry) []string {
+func csvRow(e ledger.Past) []string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []string{
 		number(e.ID), e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Kind, e.Party, e.InfoHash, e.PaymentHash,
 		number(int64(e.Price.Msat)), number(int64(e.Price.Per)),
 		number(int64(e.Msat)), number(int64(e.Fee)), number(int64(e.Bytes)), number(int64(e.Free)), e.Note,
+		number(int64(e.Entries)),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"paygate/ledger"
 	"paygate/test/process"
@@ -104,25 +105,34 @@ func TestLedgerExport(t *testing.T) {
 	}
 }
 
-// TestExportReadsOnOverPages has more entries than are read at once.
-func TestExportReadsOnOverPages(t *testing.T) {
+// TestExportTellsOfOldUsageInSums has many entries of one day that have become one.
+func TestExportTellsOfOldUsageInSums(t *testing.T) {
 	dir := configDir(t)
 	path := testLedger(t, dir)
-	l, err := ledger.Open(t.Context(), path, ledger.Options{})
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	l, err := ledger.Open(t.Context(), path, ledger.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const more = journalPage + 5
+	const more = 100
 	for range more {
-		if err := l.Receive(t.Context(), ledger.Receipt{Seller: testIntent(2).Seller, Price: testIntent(2).Price, Bytes: 1}); err != nil {
-			t.Fatal(err)
-		}
+		err = errors.Join(err, l.Receive(t.Context(), ledger.Receipt{Seller: testIntent(2).Seller, Price: testIntent(2).Price, Bytes: 10}))
 	}
-	if err := l.Close(); err != nil {
+	before := runOK(t, dir, "ledger", "export", "csv")
+	now = now.AddDate(50, 0, 0)
+	_, compacting := l.Compact(t.Context(), 24*time.Hour)
+	if err := errors.Join(err, compacting, l.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(runOK(t, dir, "ledger", "export", "csv"), "\r\n"); n != 15+more {
-		t.Errorf("%d lines, want %d", n, 15+more)
+	after := runOK(t, dir, "ledger", "export", "csv")
+	if n, was := strings.Count(after, "\r\n"), strings.Count(before, "\r\n"); was != 15+more || n > 16 {
+		t.Errorf("%d lines before, %d after", was, n)
+	}
+	if line := strings.Split(after, "\r\n")[2]; !strings.HasPrefix(line, "0,2026-01-02T00:00:00.000Z,received,") || !strings.HasSuffix(line, ",1000,0,,100") {
+		t.Errorf("the sum is %q", line)
+	}
+	if said := runOK(t, dir, "ledger", "verify"); !strings.Contains(said, "114 journal entries explain every sum") {
+		t.Errorf("verify said %q", said)
 	}
 }
 

@@ -22,7 +22,8 @@ const reloadHelp = `Has the running paygate read its configuration again, as SIG
 
 The file is checked whole first: one that is not valid changes nothing, and every problem is told. Rules and caps
 (sell, buy) hold at once, for transfers under way too; what a buyer has paid for keeps its price. A torrent that was free
-and is for sale now loses its connections, since only a new one can be charged for. Whatever else has changed counts after
+and is for sale now loses its connections, since only a new one can be charged for; one that is bought now loses those on which
+nothing comes, since only on a new one a seller can say so. Whatever else has changed counts after
 a restart, and is named.`
 
 func newReloadCommand() *cobra.Command {

@@ -31,9 +31,20 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 			CreditHeld: totals.CreditHeld, PaymentsIn: totals.PaymentsIn, PaymentsOut: totals.PaymentsOut,
 			Unknown: totals.Unknown,
 		},
+		Waits: admin.Waits(s.desk.Waits()),
 	}
 	if o, only := s.desk.Observed(); only {
 		st.Observed = &admin.Observed{SoldBytes: o.SoldBytes, Earned: o.Earned, BoughtBytes: o.BoughtBytes, Spent: o.Spent}
+	}
+	dropped, err := s.desk.Dropped(ctx)
+	if err != nil {
+		return admin.Status{}, err
+	}
+	for _, d := range dropped {
+		st.Dropped = append(st.Dropped, admin.Dropped{
+			Seller: d.Seller.String(), InfoHash: d.InfoHash.String(), Reason: d.Reason, Times: d.Times,
+			Since: d.Latest, Until: d.Until, Held: d.Held,
+		})
 	}
 	talks := s.desk.Talks()
 	for _, f := range s.fronts {
@@ -52,12 +63,16 @@ func (s *sidecar) Status(ctx context.Context) (admin.Status, error) {
 
 func session(p proxy.SessionInfo, t pay.Talk) admin.Session {
 	names := map[proxy.Treatment]string{proxy.Free: "free", proxy.Watched: "watched", proxy.Gated: "gated"}
-	return admin.Session{
+	one := admin.Session{
 		ID: p.ID, Remote: p.Remote.String(), InfoHash: p.InfoHash.String(), Outbound: p.Initiator,
 		Treatment: names[p.Treatment], Gate: p.Valve, Paying: t.Paying, Balance: t.Balance,
 		Age: time.Since(p.Since), In: p.In, Out: p.Out,
 		RemoteEncrypted: p.RemoteEncrypted, ClientEncrypted: p.ClientEncrypted,
 	}
+	if w := admin.Waits(t.Waits); w != (admin.Waits{}) {
+		one.Waits = &w
+	}
+	return one
 }
 
 func (s *sidecar) torrents(sessions []admin.Session) []admin.Torrent {

@@ -54,8 +54,33 @@ func printStatus(w io.Writer, st admin.Status, last *admin.Status) {
 			o.Earned, o.SoldBytes, o.Spent, o.BoughtBytes)
 	}
 	printTotals(w, st.Totals)
+	printWaits(w, st.Waits)
+	printDropped(w, st.Dropped)
 	printTorrents(w, st.Torrents)
 	printSessions(w, st, last)
+}
+
+// printWaits says how long buyers have waited, if any have.
+func printWaits(w io.Writer, x admin.Waits) {
+	if x == (admin.Waits{}) {
+		return
+	}
+	fmt.Fprintf(w, "  buyers waited %s for their first payments and %s for later ones, all together since the start\n",
+		x.First.Round(time.Second/10), x.Later.Round(time.Second/10))
+}
+
+// printDropped lists the sellers that are left out, the latest few of them.
+func printDropped(w io.Writer, list []admin.Dropped) {
+	const most = 10
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n  %s dropped for bad data; nothing is paid to them, and what they hold counts as lost:\n", count(len(list), "seller"))
+	g := newGrid("seller", "torrent", "reason", ">times", "until", ">holds")
+	for _, d := range list[:min(len(list), most)] {
+		g.row(d.Seller, d.InfoHash, d.Reason, d.Times, d.Until.Local().Format("2006-01-02 15:04"), d.Held.String())
+	}
+	g.print(w, "  ")
 }
 
 func lightningState(l admin.Lightning) string {

@@ -137,6 +137,7 @@ func (s *sidecar) Run(ctx context.Context) error {
 	part(ctx, &rest, "status", s.admin.Run)
 	rest.Go(func() { s.watch(ctx) })
 	rest.Go(func() { s.obeyHangups(ctx) })
+	rest.Go(func() { s.compact(ctx) })
 	for _, f := range s.fronts {
 		part(ctx, &fronts, "", f.run)
 	}
