@@ -25,6 +25,13 @@ FUZZTIME ?= 20s
 E2E ?= .
 # Options of `make bench`: see `go run ./test/bench -h`.
 BENCH ?=
+# Options of `make soak` and `make startup`: see `go run ./test/soak -h`, `go run ./test/startup -h`.
+SOAK ?=
+STARTUP ?=
+# Options of `make paidbench`: see `go run ./test/paidbench -h`.
+PAID ?=
+# Options of `make payers`: see `go run ./test/payers -h`.
+PAYERS ?=
 # Scenarios that may run at once. They wait more than they work.
 PARALLEL ?= 3
 
@@ -165,6 +172,27 @@ fuzz: ## Fuzz every target for FUZZTIME
 bench: rivals ## Measure paygate beside haproxy, nginx, socat and plain relays: a table, and docs/performance.{json,svg}
 	@$(GO) run ./test/bench $(BENCH) -json docs/performance.json -svg docs/performance.svg
 
+.PHONY: peers
+peers: ## 9,000 peers at one paygate, each served, and more than there is room for: what memory that takes
+	@$(GO) run ./test/bench -peers 9000
+
+.PHONY: paidbench
+paidbench: ## Paid against free downloads, on a simulated Lightning network and on real lnd: a table, and docs/paid.json
+	@export PAYGATE_LND_BIN="$$(test/lightning/build.sh where)"; $(MAKE) lnd >/dev/null; \
+	$(GO) run ./test/paidbench $(PAID) -json docs/paid.json
+
+.PHONY: payers
+payers: ## 500 buyers at once through one paygate: whether any waits for a payment, and what is left of them afterwards
+	@$(GO) run ./test/payers $(PAYERS)
+
+.PHONY: soak
+soak: ## Ten minutes of connections, payments, reloads and outages: nothing grows, and the books agree. SOAK='-time 2m' is shorter
+	@$(GO) run ./test/soak $(SOAK)
+
+.PHONY: startup
+startup: ## How long paygate takes to be ready with a ledger of a million entries; STARTUP='-verify -compact' does more
+	@$(GO) run ./test/startup $(STARTUP)
+
 .PHONY: profile
 profile: ## CPU and heap profiles of paygate under the benchmark, into .cache/profile
 	@$(GO) run ./test/bench -only paygate -profile $(CACHE)/profile
@@ -173,6 +201,10 @@ profile: ## CPU and heap profiles of paygate under the benchmark, into .cache/pr
 .PHONY: microbench
 microbench: ## Go benchmarks of the hot path
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy/... ./pay ./policy ./ledger
+
+.PHONY: gatebench
+gatebench: ## What the decisions about each block cost: at most 3 % of the relay's CPU time, or it fails
+	@$(GO) run ./test/bench -gate -rounds 100 -slice 200ms -conns 16
 
 .PHONY: rivals
 rivals:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"paygate/test/scenario"
@@ -21,6 +22,8 @@ type bench struct {
 	lightning     scenario.Options
 	gates         []*scenario.Gate
 	subjects      []*subject
+	round         int // that is under way
+	failed        []error
 	cipher        samples // CPU seconds per GiB of one pass of RC4
 }
 
@@ -40,6 +43,9 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if b.hidden, err = newSeeder(true); err != nil {
 		return err
 	}
+	if b.o.gate {
+		return nil // this program is the relay
+	}
 	progress("building paygate")
 	programs, err := scenario.Build(ctx, filepath.Join(b.dir, "bin"))
 	if err != nil {
@@ -52,7 +58,7 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if b.lightning, err = b.network.Seller.Options(ctx); err != nil {
 		return err
 	}
-	for _, s := range subjects() {
+	for _, s := range append(subjects(), others(b.o.beside)...) {
 		if b.o.subjects.MatchString(s.name) {
 			b.subjects = append(b.subjects, s)
 		}
@@ -96,14 +102,14 @@ func progress(format string, args ...any) {
 // measureAll takes every figure, in rounds: within one, all relays are measured one after the other.
 func (b *bench) measureAll(ctx context.Context) error {
 	began := time.Now()
-	for round := range b.o.rounds {
+	for b.round = range b.o.rounds {
 		for _, conns := range b.o.conns {
-			progress("round %d of %d, %d connections (%s so far)", round+1, b.o.rounds, conns, time.Since(began).Round(time.Second))
+			progress("round %d of %d, %d connections (%s so far)", b.round+1, b.o.rounds, conns, time.Since(began).Round(time.Second))
 			if err := b.each(ctx, func(s *subject) error { return b.throughput(s, conns) }); err != nil {
 				return err
 			}
 		}
-		progress("round %d of %d, latency and sessions per second", round+1, b.o.rounds)
+		progress("round %d of %d, latency and sessions per second", b.round+1, b.o.rounds)
 		b.cipher.add(cipherPass())
 		if err := b.each(ctx, b.latency); err != nil {
 			return err
@@ -119,9 +125,11 @@ func (b *bench) measureAll(ctx context.Context) error {
 	return b.each(ctx, b.memory)
 }
 
-// each measures every relay that is there.
+// each measures every relay that is there. A measurement that fails is told at the end, and the others go on. Every round begins with another one, so that none is always measured behind
+// the same neighbour.
 func (b *bench) each(ctx context.Context, measure func(*subject) error) error {
-	for _, s := range b.subjects {
+	first := b.round % len(b.subjects)
+	for _, s := range slices.Concat(b.subjects[first:], b.subjects[:first]) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -129,7 +137,9 @@ func (b *bench) each(ctx context.Context, measure func(*subject) error) error {
 			continue
 		}
 		if err := measure(s); err != nil {
-			return fmt.Errorf("%s: %w%s", s.name, err, b.lastWords(s))
+			err = fmt.Errorf("%s: %w%s", s.name, err, b.lastWords(s))
+			progress("round %d: %v", b.round+1, err)
+			b.failed = append(b.failed, err)
 		}
 	}
 	return nil

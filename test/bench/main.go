@@ -25,7 +25,11 @@ type options struct {
 	json     string
 	svg      string
 	profile  string
-	relay    string // this process is to be that relay
+	peers    int
+	files    uint64
+	gate     bool
+	beside   []string // other builds of paygate
+	relay    string   // this process is to be that relay
 	listen   string
 	to       string
 }
@@ -50,6 +54,13 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.json, "json", "", "`file` for the figures")
 	flags.StringVar(&o.svg, "svg", "", "`file` for a plot")
 	flags.StringVar(&o.profile, "profile", "", "`directory` for CPU and heap profiles of paygate, gated; nothing else is measured then")
+	flags.BoolVar(&o.gate, "gate", false, "measure what the decisions about each block cost, and nothing else")
+	flags.Func("beside", "a `program`: another build of paygate that is measured beside this one; may be repeated", func(path string) error {
+		o.beside = append(o.beside, path)
+		return nil
+	})
+	flags.IntVar(&o.peers, "peers", 0, "nothing but this: so many peers at one paygate, each served, and more than there is room for")
+	flags.Uint64Var(&o.files, "files", 20_000, "how many files paygate may open under -peers, two for each")
 	flags.StringVar(&o.relay, "relay", "", "used by the program itself: be that relay")
 	flags.StringVar(&o.listen, "listen", "", "used by the program itself")
 	flags.StringVar(&o.to, "to", "", "used by the program itself")
@@ -66,6 +77,9 @@ func parse(args []string) (o options, err error) {
 	if o.rounds < 1 || o.slice < 100*time.Millisecond {
 		return o, errors.New("-rounds must be 1 or more, -slice 100ms or more")
 	}
+	if o.peers > 0 {
+		*subjects = "^paygate gated$"
+	}
 	o.subjects, err = regexp.Compile(*subjects)
 	return o, err
 }
@@ -75,8 +89,17 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.relay != "" {
+	switch o.relay {
+	case "":
+	case gateRelay:
+		return beGates(ctx, o)
+	default:
 		return beRelay(ctx, o)
+	}
+	if o.peers > 0 {
+		if err := fewFiles(o.files); err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp("", "pgb")
 	if err != nil {
@@ -88,15 +111,20 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer b.close()
-	if o.profile != "" {
+	switch {
+	case o.gate:
+		return b.gate(ctx)
+	case o.profile != "":
 		return b.profile(ctx)
+	case o.peers > 0:
+		return b.peers(ctx)
 	}
 	if err := b.measureAll(ctx); err != nil {
 		return err
 	}
 	report := b.report()
 	report.print(os.Stdout)
-	return errors.Join(write(o.json, report.json), write(o.svg, report.svg))
+	return errors.Join(append(b.failed, write(o.json, report.json), write(o.svg, report.svg))...)
 }
 
 // write makes a file of what fill returns, unless path is empty.

@@ -25,7 +25,7 @@ func (b *bench) profile(ctx context.Context) error {
 		return err
 	}
 	i := 0
-	return b.each(ctx, func(s *subject) error {
+	err := b.each(ctx, func(s *subject) error {
 		if !s.isPaygate() {
 			return nil
 		}
@@ -33,6 +33,7 @@ func (b *bench) profile(ctx context.Context) error {
 		i++
 		return errors.Join(b.profileCPU(ctx, s, g), b.profileHeap(ctx, s, g))
 	})
+	return errors.Join(append(b.failed, err)...)
 }
 
 func (b *bench) profileCPU(ctx context.Context, s *subject, g *scenario.Gate) error {

@@ -26,7 +26,11 @@ type subject struct {
 	name            string
 	about           string
 	farMSE, nearMSE bool // the downloader's leg, the seeder's leg
+	strangers       bool // its downloaders know nothing of paygate
+	free            bool
+	program         string // "": as built from here
 	front           string
+	homes           int // the first downloader's number
 	proc            *process.Process
 	missing         string // why it cannot be measured here
 	start           func(ctx context.Context, b *bench, s *subject) error
@@ -47,11 +51,22 @@ func subjects() []*subject {
 		{name: "haproxy", about: "haproxy, TCP mode, default buffers", start: startHAProxy},
 		{name: "nginx", about: "nginx stream", start: startNginx},
 		{name: "socat", about: "socat, one process for each connection", start: startSocat},
-		{name: "paygate free", about: "no rule charges for the torrent", start: startPaygate},
+		{name: "paygate free", about: "no rule charges for the torrent", free: true, start: startPaygate},
 		{name: "paygate gated", about: "every block passes the gate and is counted", start: startPaygate},
 		{name: "paygate gated, MSE on one leg", about: "the downloader encrypts (RC4)", farMSE: true, start: startPaygate},
 		{name: "paygate gated, MSE on two legs", about: "both sides encrypt (RC4)", farMSE: true, nearMSE: true, start: startPaygate},
 	}
+}
+
+// others are further builds of paygate.
+func others(programs []string) (all []*subject) {
+	for _, path := range programs {
+		name := "paygate %s, as built in " + filepath.Base(path)
+		all = append(all,
+			&subject{name: fmt.Sprintf(name, "free"), free: true, program: path, start: startPaygate},
+			&subject{name: fmt.Sprintf(name, "gated"), program: path, start: startPaygate})
+	}
+	return all
 }
 
 func (s *subject) isPaygate() bool { return strings.HasPrefix(s.name, "paygate") }
@@ -208,26 +223,41 @@ func startPaygate(ctx context.Context, b *bench, s *subject) (err error) {
 		config["encryption"] = scenario.Options{"client": mode}
 		config["client"].(scenario.Options)["info_hashes"] = []string{torrent.String()}
 	}
-	if s.name != "paygate free" {
+	if !s.free {
 		huge := (1 << 20 * units.GiB).String()
 		config["lightning"] = b.lightning
-		config["sell"] = scenario.Options{
-			"sample_per_torrent_day": huge, "sample_per_day": huge,
-			"rules": []scenario.Options{{
-				"torrents": []string{torrent.String()}, "price": "1000 sat per GiB", "rights": "own",
-				"sample": (64 * units.GiB).String(), // for each downloader: all have networks of their own
-			}},
+		rule := scenario.Options{
+			"torrents": []string{torrent.String()}, "price": "1000 sat per GiB", "rights": "own",
+			"sample": (64 * units.GiB).String(), // for each downloader: all have networks of their own
 		}
+		if b.o.peers > 0 { // only so many may have their samples at once
+			delete(rule, "sample")
+			rule["legacy"], rule["throttle"] = "throttle", "1 MiB"
+			s.strangers = true
+		}
+		config["sell"] = scenario.Options{"sample_per_torrent_day": huge, "sample_per_day": huge, "rules": []scenario.Options{rule}}
 	}
 	dir := filepath.Join(b.dir, "pg"+strconv.Itoa(len(b.gates)))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	gate, err := scenario.StartGate(ctx, b.program, dir, config)
+	program := b.program
+	if s.program != "" {
+		program = s.program
+	}
+	gate, err := scenario.StartGate(ctx, program, dir, config)
 	if err != nil {
 		return err
 	}
 	b.gates = append(b.gates, gate)
 	s.proc = gate.Process()
 	return nil
+}
+
+// hello is what its downloaders say in their extended handshakes.
+func (s *subject) hello() []byte {
+	if s.strangers {
+		return stranger()
+	}
+	return offer()
 }

@@ -182,21 +182,21 @@ func home(i int) *net.TCPAddr {
 }
 
 // dial connects a downloader through a relay and says the handshake.
-func dial(front string, from *net.TCPAddr, encrypted bool, got *atomic.Int64) (*leecher, error) {
+func dial(front string, from *net.TCPAddr, encrypted bool, hello []byte, got *atomic.Int64) (*leecher, error) {
 	d := net.Dialer{Timeout: 10 * time.Second, LocalAddr: from}
 	conn, err := d.Dial("tcp", front)
 	if err != nil {
 		return nil, err
 	}
 	l := &leecher{conn: conn, rw: conn, got: got}
-	if err := l.shake(encrypted); err != nil {
+	if err := l.shake(encrypted, hello); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *leecher) shake(encrypted bool) (err error) {
+func (l *leecher) shake(encrypted bool, hello []byte) (err error) {
 	if err := l.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (l *leecher) shake(encrypted bool) (err error) {
 	if _, err := io.ReadFull(l.in, hand); err != nil {
 		return err
 	}
-	if _, err := l.rw.Write(offer()); err != nil {
+	if _, err := l.rw.Write(hello); err != nil {
 		return err
 	}
 	for {
@@ -236,6 +236,9 @@ func offer() []byte {
 		Names: []wire.Name{{Name: "pg_pay", ID: 1, Dict: advert.Encode()}},
 	}))
 }
+
+// stranger is the extended handshake of a client that knows nothing of paygate.
+func stranger() []byte { return wire.AppendExtended(nil, 0, []byte("d1:mdee")) }
 
 // begin says interested and waits until the other side unchokes.
 func (l *leecher) begin() error {

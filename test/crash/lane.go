@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paygate/lnclient"
+	"paygate/test/light"
 	"paygate/test/process"
 	"paygate/units"
 )
@@ -25,9 +26,9 @@ type lane struct {
 	report *Report
 	ln     *Lightning
 
-	seeder  *seeder
+	seeder  *light.Seeder
 	tap     *tap
-	leecher *leecher
+	leecher *light.Leecher
 	gates   map[role]*gate
 	ask     map[role]*witness
 
@@ -59,14 +60,14 @@ func (l *lane) open(ctx context.Context, hosts netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if l.seeder, err = newSeeder(host(2)+":0", perSecond); err != nil {
+	if l.seeder, err = light.NewSeeder(host(2)+":0", perSecond); err != nil {
 		return err
 	}
 	if l.tap, err = newTap(host(3)+":0", sells); err != nil {
 		return err
 	}
-	l.leecher = newLeecher(l.torrent(0), socks, l.tap.address())
-	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(sells, l.seeder.address(), l.torrents(), l.largest())); err != nil {
+	l.leecher = light.NewLeecher(l.torrent(0), socks, l.tap.address())
+	if err := l.openGate(ctx, seller, l.ln.Seller, lnclient.SellPermissions(), sellerOptions(sells, l.seeder.Address(), l.torrents(), l.largest())); err != nil {
 		return err
 	}
 	return l.openGate(ctx, buyer, l.ln.Buyer, lnclient.BuyPermissions(), buyerOptions(socks, l.largest()))
@@ -197,9 +198,9 @@ func (l *lane) round(ctx context.Context) error {
 		}
 	}
 	began := time.Now()
-	l.leecher.set(greedy)
+	l.leecher.Set(light.Greedy)
 	trouble, err := l.transfer(ctx)
-	l.leecher.rest()
+	l.leecher.Rest()
 	if err != nil {
 		return err
 	}
@@ -372,18 +373,18 @@ func (l *lane) end(ctx context.Context) error {
 	if err := l.reconcile(ctx, restLimit, "when all payments must be resolved", look.resolvedDifferences); err != nil {
 		return err
 	}
-	l.leecher.set(greedy)
+	l.leecher.Set(light.Greedy)
 	wait(ctx, 2*time.Second)
-	l.leecher.set(sated)
+	l.leecher.Set(light.Sated)
 	drained, cancel := context.WithTimeout(ctx, restLimit+l.Patience)
 	defer cancel()
 	err := process.Poll(drained, 10*tick, func() error {
-		if n := l.leecher.outstanding(); n > 0 {
+		if n := l.leecher.Outstanding(); n > 0 {
 			return fmt.Errorf("%d requests have no answer", n)
 		}
 		return nil
 	})
-	l.leecher.rest()
+	l.leecher.Rest()
 	if err != nil {
 		l.report.differ(l.number, "at the end", []string{err.Error()})
 	}
@@ -409,7 +410,7 @@ func (l *lane) close() error {
 		errs = append(errs, w.close())
 	}
 	if l.seeder != nil {
-		_ = l.seeder.lis.Close() // closed already if the lane ran
+		_ = l.seeder.Close() // closed already if the lane ran
 	}
 	if l.tap != nil {
 		_ = l.tap.lis.Close()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/proxy/wire"
+	"paygate/test/light"
 	"paygate/test/process"
 	"paygate/units"
 )
@@ -16,11 +17,11 @@ import (
 // rig is a seeder behind a tap.
 func rig(t *testing.T) *tap {
 	t.Helper()
-	s, err := newSeeder("127.0.0.1:0", 1<<30)
+	s, err := light.NewSeeder("127.0.0.1:0", 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newTap("127.0.0.1:0", s.address())
+	p, err := newTap("127.0.0.1:0", s.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,9 +41,9 @@ func ask(t *testing.T, p *tap, blocks int) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	b := append(greeting(units.InfoHash{1}, "-XX0001-"), wire.FrameInterested()...)
+	b := append(light.Greeting(units.InfoHash{1}, "-XX0001-"), wire.FrameInterested()...)
 	for i := range blocks {
-		b = wire.AppendRequest(b, wire.Block{Index: uint32(i), Length: blockSize})
+		b = wire.AppendRequest(b, wire.Block{Index: uint32(i), Length: light.BlockSize})
 	}
 	if _, err := conn.Write(b); err != nil {
 		t.Fatal(err)
@@ -53,10 +54,10 @@ func ask(t *testing.T, p *tap, blocks int) net.Conn {
 func TestTapCountsBlocks(t *testing.T) {
 	p := rig(t)
 	conn := ask(t, p, 100)
-	if ih, err := meet(conn); err != nil || ih != (units.InfoHash{1}) {
+	if ih, err := light.Meet(conn); err != nil || ih != (units.InfoHash{1}) {
 		t.Fatal(ih, err)
 	}
-	var f framer
+	var f light.Framer
 	kinds := map[wire.Kind]int{}
 	buf := make([]byte, 10_000)
 	for kinds[wire.Piece] < 100 {
@@ -64,7 +65,7 @@ func TestTapCountsBlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = f.feed(buf[:n], func(m wire.Frame) error {
+		err = f.Feed(buf[:n], func(m wire.Frame) error {
 			if m.End {
 				kinds[m.Kind]++
 			}
@@ -77,8 +78,8 @@ func TestTapCountsBlocks(t *testing.T) {
 	if kinds[wire.Bitfield] != 1 || kinds[wire.Unchoke] != 1 || kinds[wire.ExtendedHandshake] != 1 {
 		t.Errorf("the seeder said %v", kinds)
 	}
-	if p.bytes() != 100*blockSize {
-		t.Errorf("%d bytes were counted, not %d", p.bytes(), 100*blockSize)
+	if p.bytes() != 100*light.BlockSize {
+		t.Errorf("%d bytes were counted, not %d", p.bytes(), 100*light.BlockSize)
 	}
 }
 
@@ -107,7 +108,7 @@ func TestTapOutlivesBuyer(t *testing.T) {
 		t.Fatal(err)
 	}
 	head := wire.NewHead(units.InfoHash{1})
-	block := append([]byte{0, 0, 0x40, 9, 7}, make([]byte, 8+blockSize)...)
+	block := append([]byte{0, 0, 0x40, 9, 7}, make([]byte, 8+light.BlockSize)...)
 	if _, err := toSeller.Write(append(append(head[:], make([]byte, wire.PeerIDLen)...), append(block, block...)...)); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestTapOutlivesBuyer(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if p.bytes() != 2*blockSize {
+	if p.bytes() != 2*light.BlockSize {
 		t.Errorf("%d bytes were counted", p.bytes())
 	}
 }

@@ -68,8 +68,8 @@ func (l *lane) accept(found look) {
 	for _, p := range found.buyer.open() {
 		l.found[p.Hash] = true
 	}
-	if found.buyer.lostOn(l.leecher.wants()) >= lostEnough {
-		l.leecher.turn()
+	if found.buyer.lostOn(l.leecher.Wants()) >= lostEnough {
+		l.leecher.Turn()
 	}
 	l.now = situation{open: len(found.buyer.open()) > 0, apart: found.apart() > 1}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/proxy/wire"
+	"paygate/test/light"
 	"paygate/units"
 )
 
@@ -23,6 +24,8 @@ type tap struct {
 
 // drainTime is how long a seller's paygate may take to end a connection whose buyer has gone.
 const drainTime = 20 * time.Second
+
+const dialTime = 5 * time.Second
 
 func newTap(address, seller string) (*tap, error) {
 	lis, err := net.Listen("tcp", address)
@@ -40,12 +43,12 @@ func (t *tap) bytes() units.Bytes { return units.Bytes(t.passed.Load()) }
 func (t *tap) idle() bool { return t.open.Load() == 0 }
 
 // Run relays until ctx ends.
-func (t *tap) Run(ctx context.Context) error { return accept(ctx, t.lis, t.relay) }
+func (t *tap) Run(ctx context.Context) error { return light.Accept(ctx, t.lis, t.relay) }
 
 func (t *tap) relay(ctx context.Context, buyer *net.TCPConn) {
 	t.open.Add(1)
 	defer t.open.Add(-1)
-	dialer := net.Dialer{Timeout: socksTimeout}
+	dialer := net.Dialer{Timeout: dialTime}
 	c, err := dialer.DialContext(ctx, "tcp", t.seller)
 	if err != nil {
 		return
@@ -67,14 +70,14 @@ func (t *tap) relay(ctx context.Context, buyer *net.TCPConn) {
 
 // count passes the seller's bytes on as long as the buyer takes them, and reads on when it does not.
 func (t *tap) count(seller io.Reader, buyer io.Writer) {
-	var f framer
+	var f light.Framer
 	head := wire.HandshakeLen
 	buf := make([]byte, 64<<10)
 	for taken := true; ; {
 		n, err := seller.Read(buf)
 		skip := min(head, n)
 		head -= skip
-		if f.feed(buf[skip:n], t.note) != nil {
+		if f.Feed(buf[skip:n], t.note) != nil {
 			return
 		}
 		if taken && n > 0 {

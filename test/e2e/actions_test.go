@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"paygate/admin"
 	"paygate/test/clients"
 	"paygate/test/process"
 	"paygate/test/scenario"
+	"paygate/test/swarm"
 	"paygate/units"
 )
 
@@ -26,11 +26,6 @@ func actions() []proof {
 			name:   "action reload",
 			proves: "A reload checks the whole file first; an invalid one changes nothing and says why. A new price holds for what is bought from then on, and both books agree.",
 			run:    testReload,
-		},
-		{
-			name:   "action caps",
-			proves: "Caps per seller, category, week and month hold, fees included, and may be raised while paygate runs.",
-			run:    testCaps,
 		},
 		{
 			name:   "action credit",
@@ -90,15 +85,7 @@ func testBlock(t *testing.T) {
 	if err := site.Add(ctx, guest, "guest", site.Torrent, site.Dir+"/guest-download", p.SellsAt()); err != nil {
 		t.Fatal(err)
 	}
-	if err := process.Poll(ctx, time.Second/10, func() error {
-		done, total, err := guest.Progress(ctx, site.Torrent.InfoHash)
-		if err == nil && done < total {
-			err = fmt.Errorf("%d of %d bytes", done, total)
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	completes(ctx, t, guest, site.Torrent)
 	t.Logf("blocked at %d of %d bytes", stuck, site.Torrent.Size)
 }
 
@@ -185,27 +172,31 @@ func testReload(t *testing.T) {
 	if err := p.Verify(ctx); err != nil {
 		t.Error(err)
 	}
-	earned := agreed(ctx, t, p).Earned
+	earned := agreed(ctx, t, p, site.Torrent.Size).Seller.Earned
 	cheap, dear := price(t, "1000 sat per GiB").Charge(site.Torrent.Size), price(t, "2000 sat per GiB").Charge(site.Torrent.Size)
 	if earned < cheap+2*units.Sat || earned > dear-2*units.Sat {
 		t.Errorf("earned %s: at one price alone it were %s or %s", earned, cheap, dear)
 	}
 }
 
-// agreed waits until both paygates and both nodes agree on what was paid and what is left of it, and returns the seller's
-// totals.
-func agreed(ctx context.Context, t *testing.T, p *scenario.Pair) admin.Totals {
+// agreed waits until the books of both paygates and both nodes agree on what was paid and what is left of it, nothing is on
+// its way, and, unless served is 0, so many bytes have been sold and bought; it returns the bill.
+func agreed(ctx context.Context, t *testing.T, p *scenario.Pair, served units.Bytes) scenario.Bill {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var bill scenario.Bill
 	err := process.Poll(ctx, time.Second/10, func() (err error) {
 		if bill, err = p.Snapshot(ctx); err != nil {
 			return err
 		}
-		apart := bill.Seller.CreditOwed - bill.Buyer.CreditHeld
-		if bill.Sent != bill.Received || bill.Buyer.Paid != bill.Sent || bill.Seller.Received != bill.Received || apart < -2 || apart > 2 {
+		s, b := bill.Seller, bill.Buyer
+		apart := s.CreditOwed - b.CreditHeld
+		if bill.Sent != bill.Received || b.Paid != bill.Sent || b.Pending != 0 || s.Received != bill.Received || apart < -2 || apart > 2 {
 			return fmt.Errorf("the books do not agree: %s", bill)
+		}
+		if served > 0 && (s.SoldBytes < served || b.BoughtBytes != s.SoldBytes) {
+			return fmt.Errorf("%d bytes were sold and %d bought, want %d", s.SoldBytes, b.BoughtBytes, served)
 		}
 		return nil
 	})
@@ -214,50 +205,27 @@ func agreed(ctx context.Context, t *testing.T, p *scenario.Pair) admin.Totals {
 	}
 	t.Logf("seller: received %s, earned %s, owes %s; buyer: paid %s, holds %s", bill.Seller.Received, bill.Seller.Earned,
 		bill.Seller.CreditOwed, bill.Buyer.Paid, bill.Buyer.CreditHeld)
-	return bill.Seller
+	return bill
 }
 
-// testCaps lets one optional cap after the other stop a download, each a little higher than the one before.
-func testCaps(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	site := newSite(t, 2*actionSize)
-	terms := scenario.Terms{Price: price(t, "1000 sat per GiB"), Min: units.Sat, Max: 4 * units.Sat}
-	p := actors(t, site, newNetwork(t, site, 0), 0, terms)
-	slow(ctx, t, p, actionRate)
-	was := "min: 1000 msat"
-	for i, limit := range []string{"per_peer", "per_category", "per_week", "per_month"} {
-		most := units.Msat(6*(i+1)) * units.Sat
-		is := fmt.Sprintf("min: 1000 msat\n    %s: %d msat", limit, most)
-		edit(t, p.BuyerGate, was, is)
-		order(ctx, t, p.BuyerGate, "buy."+limit, "reload")
-		if i == 0 {
-			if err := p.Begin(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := process.Poll(ctx, time.Second/4, func() error {
-			bill, err := p.Snapshot(ctx)
-			if spent := bill.Sent + bill.Fees; err == nil && spent < most-2*units.Sat {
-				err = fmt.Errorf("%s spent", spent)
-			}
-			return err
-		}); err != nil {
-			t.Fatalf("%s: %v", limit, err)
-		}
-		wait(ctx, t, 2*time.Second)
-		bill, err := p.Snapshot(ctx)
-		if err != nil || bill.Sent+bill.Fees > most {
-			t.Errorf("%s of %s: %s and %s of fees were spent, %v", limit, most, bill.Sent, bill.Fees, err)
-		}
-		was = is
-	}
-	edit(t, p.BuyerGate, was, "min: 1000 msat")
-	order(ctx, t, p.BuyerGate, "buy.per_month", "reload")
-	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
+// await waits until a condition holds, and ends the test if it does not come to hold.
+func await(ctx context.Context, t *testing.T, holds func() error) {
+	t.Helper()
+	if err := process.Poll(ctx, time.Second/10, holds); err != nil {
 		t.Fatal(err)
 	}
-	agreed(ctx, t, p)
+}
+
+// completes waits until a client has all of a torrent.
+func completes(ctx context.Context, t *testing.T, c clients.Client, torrent *swarm.Torrent) {
+	t.Helper()
+	await(ctx, t, func() error {
+		done, total, err := c.Progress(ctx, torrent.InfoHash)
+		if err == nil && (done < total || total == 0) {
+			err = fmt.Errorf("%d of %d bytes", done, total)
+		}
+		return err
+	})
 }
 
 // testCredit takes the buyer's node away from a buyer that has paid, and sees how far it is served.
@@ -302,7 +270,7 @@ func testCredit(t *testing.T) {
 	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
 		t.Fatal(err)
 	}
-	agreed(ctx, t, p)
+	agreed(ctx, t, p, site.Torrent.Size)
 }
 
 func testObserve(t *testing.T) {

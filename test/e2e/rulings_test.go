@@ -4,23 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"paygate/test/scenario"
 	"paygate/units"
 )
 
-// sells gives the seller's gate another list of rules, the entries of which begin with their actions: the torrent and the
-// right to it are added.
+// sells gives the seller's gate another section of settings and list of rules, the entries of which are actions: the
+// torrent, and that it is the owner's own, are added where nothing else is said.
 func sells(ctx context.Context, t *testing.T, p *scenario.Pair, section string, rules ...string) {
 	t.Helper()
 	text := "\nsell:\n" + section + "  rules:\n"
 	for i, r := range rules {
-		text += fmt.Sprintf("    - {name: rule %d, torrents: [%s], rights: own, %s}\n", i+1, p.Site.Torrent.InfoHash, r)
+		if !strings.Contains(r, "torrents: ") { // nor all_torrents
+			r += fmt.Sprintf(", torrents: [%s]", p.Site.Torrent.InfoHash)
+		}
+		if !strings.Contains(r, "rights: ") {
+			r += ", rights: own"
+		}
+		text += fmt.Sprintf("    - {name: rule %d, %s}\n", i+1, r)
 	}
 	if err := p.SellerGate.Rewrite(func(was string) string {
 		before, _, _ := strings.Cut(was, "\nsell:") // the last section
@@ -31,27 +35,6 @@ func sells(ctx context.Context, t *testing.T, p *scenario.Pair, section string, 
 	order(ctx, t, p.SellerGate, "changed now", "reload")
 }
 
-// grab takes for some time what a peer of that number gets, once every byte, and stays. An error is what ended it before.
-func grab(ctx context.Context, p *scenario.Pair, number int, during time.Duration) (units.Bytes, error) {
-	ctx, cancel := context.WithTimeout(ctx, during)
-	defer cancel()
-	k, err := newTaker(ctx, number, p.SellsAt(), p.Site.Torrent)
-	if err != nil {
-		return 0, err
-	}
-	defer k.conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = k.conn.SetDeadline(time.Now()) })()
-	first := k.next
-	err = k.take(int(actionSize / takerBlock))
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		err = nil
-	}
-	if err == nil {
-		<-ctx.Done()
-	}
-	return units.Bytes(k.next-first) * takerBlock, err
-}
-
 // prices are what buyers pay under selling rules.
 func prices() []proof {
 	return []proof{
@@ -59,6 +42,11 @@ func prices() []proof {
 			name:   "action price",
 			proves: "A price per torrent is earned once for all of it, with the size that client.torrents tells.",
 			run:    testPerTorrent,
+		},
+		{
+			name:   "action tiers",
+			proves: "A buyer that has been charged for so much pays the price of that tier from there on, and both books agree.",
+			run:    testTiers,
 		},
 		{
 			name:   "action interval",
@@ -75,15 +63,8 @@ func finish(ctx context.Context, t *testing.T, p *scenario.Pair) scenario.Bill {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agreed(ctx, t, p)
-	bill, err := p.Snapshot(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	bill := agreed(ctx, t, p, p.Site.Torrent.Size)
 	t.Logf("%s: %d bytes sold, earned %s, received %s in %d payments", took, bill.Seller.SoldBytes, bill.Seller.Earned, bill.Received, bill.Payments)
-	if bill.Seller.SoldBytes < p.Site.Torrent.Size {
-		t.Errorf("%d bytes sold of %d", bill.Seller.SoldBytes, p.Site.Torrent.Size)
-	}
 	return bill
 }
 
@@ -114,6 +95,44 @@ func restart(ctx context.Context, t *testing.T, g *scenario.Gate) {
 	}
 	if err := g.Start(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// testTiers sells a second torrent to the same buyer: rules are asked again when a connection comes, or after a minute.
+func testTiers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	site := newSite(t, actionSize)
+	second, err := site.MakeTorrent("the second", actionSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := scenario.Terms{Price: price(t, "2000 sat per GiB"), Min: units.Sat, Max: 4 * units.Sat}
+	p := actors(t, site, newNetwork(t, site, 0), 0, terms)
+	for _, g := range []*scenario.Gate{p.SellerGate, p.BuyerGate} {
+		hash := "- " + site.Torrent.InfoHash.String()
+		edit(t, g, hash, hash+"\n            - "+second.InfoHash.String())
+	}
+	edit(t, p.SellerGate, "rights: own", "tiers: [{after: 20 MiB, price: 500 sat per GiB}]\n          rights: own")
+	for _, g := range []*scenario.Gate{p.SellerGate, p.BuyerGate} {
+		order(ctx, t, g, `"test" has changed`, "reload")
+	}
+	if err := site.Seed(ctx, p.Seller, p.ClientName("seller"), second); err != nil {
+		t.Fatal(err)
+	}
+	first := finish(ctx, t, p).Seller
+	if err := site.Add(ctx, p.Buyer, p.ClientName("buyer"), second, p.DownloadDir(), p.SellsAt()); err != nil {
+		t.Fatal(err)
+	}
+	completes(ctx, t, p.Buyer, second)
+	both := agreed(ctx, t, p, first.SoldBytes+actionSize).Seller
+	cheap := price(t, "500 sat per GiB").Charge(both.SoldBytes - first.SoldBytes)
+	if dear := terms.Price.Charge(first.SoldBytes); first.Earned != dear {
+		t.Errorf("earned %s of the first, want %s", first.Earned, dear)
+	}
+	// What was bought for the first keeps its price only there; each torrent and price is rounded up by itself.
+	if earned := both.Earned - first.Earned; earned < cheap || earned > cheap+2 {
+		t.Errorf("earned %s of the second, want %s", earned, cheap)
 	}
 }
 

@@ -13,7 +13,7 @@ type proof struct {
 // scenarios lists everything that is proved end to end.
 func scenarios() []proof {
 	var all []proof
-	for _, some := range [][]proof{speeds(), auctions(), pairings(), vanilla(), caps(), crashes(), outages(), floods(), actions(), prices(), whens(), sharing(), gossip(), encrypted(), twenty(), trackers()} {
+	for _, some := range [][]proof{speeds(), auctions(), pairings(), vanilla(), caps(), crashes(), outages(), floods(), actions(), strangers(), limits(), prices(), whens(), drops(), sharing(), gossip(), encrypted(), twenty(), trackers()} {
 		all = append(all, some...)
 	}
 	return all

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"paygate/admin"
 	"paygate/test/clients"
 	"paygate/test/process"
 	"paygate/test/scenario"
@@ -33,6 +34,17 @@ func sharing() []proof {
 				"payment; who gives nothing gets the 1 MiB that somebody has to begin with.",
 			run: testBarter,
 		},
+		{
+			name: "action barter for money",
+			proves: "Two leechers that both sell and buy a torrent, with when: always, one of which has three times as much to give, both " +
+				"complete; what one gave more than the other is paid, no more, and both books agree.",
+			run: testBarterForMoney,
+		},
+		{
+			name:   "action when complete",
+			proves: "Under when: complete a torrent is ordinary tit-for-tat while the client downloads it.",
+			run:    testWhenComplete,
+		},
 	}
 }
 
@@ -52,13 +64,7 @@ func testFreeShare(t *testing.T) {
 	sells(ctx, t, p, "", fmt.Sprintf("price: %d sat per GiB, min: 1 sat, upload: %d KiB/s, free_share: 40%%, auction: true, floor_share: 50%%, legacy: serve",
 		auctionFloor, upload/units.KiB))
 	paying := []bidder{newBidder(ctx, t, p, 0, auctionFloor), newBidder(ctx, t, p, 1, 9*auctionFloor)}
-	done := make(chan error, 1)
-	taking, end := context.WithCancel(ctx)
-	go func() {
-		_, err := grab(taking, p, 1, patience)
-		done <- err
-	}()
-	defer func() { end(); <-done }()
+	take(ctx, t, p, 1)
 	got := func() (n []units.Bytes) {
 		st, err := p.SellerGate.Status(ctx)
 		if err != nil {
@@ -102,39 +108,43 @@ func testFreeShare(t *testing.T) {
 	}
 }
 
-// trader is a client behind a paygate that both listens and dials, and that has one half of the pieces.
+// trader is a client behind a paygate that both listens and dials, and that has some of the pieces.
 type trader struct {
 	clients.Client
+	name string
+	has  units.Bytes // at the beginning
 	gate *scenario.Gate
 	at   netip.AddrPort // where the swarm reaches it
 	dir  string
 }
 
-// newTrader starts number 0, which has the odd pieces, or 1, which has the others.
-func newTrader(ctx context.Context, t *testing.T, site *scenario.Site, node *scenario.Node, number int) *trader {
+// newTrader starts trader 0 or 1, which has some pieces and a paygate with those settings besides what it needs.
+func newTrader(
+	ctx context.Context, t *testing.T, site *scenario.Site, node *scenario.Node, number int, has func(piece int) bool, settings scenario.Options,
+) *trader {
 	t.Helper()
 	host := byte(scenario.HostGuest + 4*number)
 	name := fmt.Sprintf("trader%d", number)
 	at, err := site.Address(host)
 	socks, err2 := site.Address(host + 1)
 	lightning, err3 := node.Options(ctx)
-	r := &trader{at: at, dir: filepath.Join(site.Dir, name+"-files")}
-	if err := errors.Join(err, err2, err3, halve(site.Torrent, site.SeedDir(), r.dir, number)); err != nil {
+	r := &trader{at: at, name: name, dir: filepath.Join(site.Dir, name+"-files")}
+	for piece := range int(site.Torrent.Size / swarm.PieceLength) {
+		if has(piece) {
+			r.has += swarm.PieceLength
+		}
+	}
+	if err := errors.Join(err, err2, err3, part(site.Torrent, site.SeedDir(), r.dir, has)); err != nil {
 		t.Fatal(err)
 	}
 	if r.Client, err = site.Launch(ctx, clients.Anacrolix, name, host+2, clients.Spec{SOCKS5: socks.String()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	r.gate, err = scenario.StartGate(ctx, site.Programs.Paygate, filepath.Join(site.Dir, name+"-gate"), scenario.Options{
-		"listen":    scenario.Options{"peers": at.String(), "socks5": socks.String()},
-		"client":    scenario.Options{"address": r.PeerAddr()},
-		"lightning": lightning,
-		"sell": scenario.Options{"rules": []scenario.Options{{
-			"torrents": []string{site.Torrent.InfoHash.String()}, "price": "1000 sat per GiB", "rights": "own", "when": "always",
-		}}},
-	})
-	if err != nil {
+	settings["listen"] = scenario.Options{"peers": at.String(), "socks5": socks.String()}
+	settings["client"] = scenario.Options{"address": r.PeerAddr()}
+	settings["lightning"] = lightning
+	if r.gate, err = scenario.StartGate(ctx, site.Programs.Paygate, filepath.Join(site.Dir, name+"-gate"), settings); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -145,8 +155,39 @@ func newTrader(ctx context.Context, t *testing.T, site *scenario.Site, node *sce
 	return r
 }
 
-// halve copies a torrent's files, every other piece of which it overwrites with zeros, beginning with that number.
-func halve(torrent *swarm.Torrent, from, to string, lacks int) error {
+// offers are settings that sell the site's torrent.
+func offers(site *scenario.Site, when string) scenario.Options {
+	return scenario.Options{"sell": scenario.Options{"rules": []scenario.Options{{
+		"torrents": []string{site.Torrent.InfoHash.String()}, "price": "1000 sat per GiB", "rights": "own", "when": when,
+		"min": "1 sat", "max": "2 sat",
+	}}}}
+}
+
+// begin lets a trader check what it has, of which there is some, and then download the rest.
+func (r *trader) begin(ctx context.Context, t *testing.T, site *scenario.Site, peers ...netip.AddrPort) {
+	t.Helper()
+	added := make(chan struct{})
+	go func() { // which may take until it has all of the torrent
+		defer close(added)
+		if err := site.Add(ctx, r, r.name, site.Torrent, r.dir, peers...); err != nil && ctx.Err() == nil {
+			t.Errorf("%s: %v", r.name, err)
+		}
+	}()
+	t.Cleanup(func() {
+		r.Close()
+		<-added
+	})
+	await(ctx, t, func() error {
+		done, _, err := r.Progress(ctx, site.Torrent.InfoHash)
+		if err == nil && units.Bytes(done) < r.has {
+			err = fmt.Errorf("%d bytes of %d are checked", done, r.has)
+		}
+		return err
+	})
+}
+
+// part copies a torrent's files, except for the pieces that it has not, which it overwrites with zeros.
+func part(torrent *swarm.Torrent, from, to string, has func(piece int) bool) error {
 	files := slices.Clone(torrent.Files)
 	slices.SortFunc(files, func(a, b swarm.File) int { return strings.Compare(a.Path, b.Path) }) // as in the torrent
 	offset := 0
@@ -157,7 +198,7 @@ func halve(torrent *swarm.Torrent, from, to string, lacks int) error {
 			return err
 		}
 		for i := range data {
-			if (offset+i)/int(swarm.PieceLength)%2 == lacks {
+			if !has((offset + i) / int(swarm.PieceLength)) {
 				data[i] = 0
 			}
 		}
@@ -172,49 +213,36 @@ func halve(torrent *swarm.Torrent, from, to string, lacks int) error {
 	return nil
 }
 
+func odd(piece int) bool  { return piece%2 == 1 }
+func even(piece int) bool { return piece%2 == 0 }
+
+// haveAll waits until both traders have the whole torrent.
+func haveAll(ctx context.Context, t *testing.T, site *scenario.Site, traders []*trader) {
+	t.Helper()
+	for _, r := range traders {
+		completes(ctx, t, r, site.Torrent)
+		await(ctx, t, func() error { return site.Torrent.Verify(r.dir) })
+	}
+}
+
 func testBarter(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	need(t, clients.Anacrolix)
 	site := newSite(t, actionSize)
 	network := newNetwork(t, site, 0)
-	traders := []*trader{newTrader(ctx, t, site, network.Seller, 0), newTrader(ctx, t, site, network.Buyer, 1)}
-	adding := make(chan error, 2)
-	add := func(i int, peers ...netip.AddrPort) { // which returns once the torrent is complete
-		adding <- site.Add(ctx, traders[i], fmt.Sprintf("trader%d", i), site.Torrent, traders[i].dir, peers...)
+	traders := []*trader{
+		newTrader(ctx, t, site, network.Seller, 0, odd, offers(site, "always")),
+		newTrader(ctx, t, site, network.Buyer, 1, even, offers(site, "always")),
 	}
-	go add(0)
-	if err := process.Poll(ctx, time.Second/10, func() error {
-		done, _, err := traders[0].Progress(ctx, site.Torrent.InfoHash)
-		if err == nil && done < int64(site.Torrent.Size/2) {
-			err = fmt.Errorf("%d bytes checked", done)
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if n := grabOdd(ctx, t, traders[0].at, site.Torrent, 8*time.Second); n != units.MiB {
-		t.Errorf("a peer that gives nothing got %d bytes", n)
-	}
-	go add(1, traders[0].at)
-	for range traders {
-		if err := <-adding; err != nil {
-			t.Error(err)
-		}
-	}
+	traders[0].begin(ctx, t, site)
+	greedy := takeSome(ctx, t, traders[0].at, site.Torrent, 1, odd)
+	greedy.gets(ctx, t, units.MiB)
+	greedy.getsNoMore(ctx, t, units.MiB)
+	greedy.leave(t)
+	traders[1].begin(ctx, t, site, traders[0].at)
+	haveAll(ctx, t, site, traders)
 	for i, r := range traders {
-		if err := process.Poll(ctx, time.Second/10, func() error {
-			done, total, err := r.Progress(ctx, site.Torrent.InfoHash)
-			if err == nil && done < total {
-				err = fmt.Errorf("trader %d: %d of %d bytes", i, done, total)
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if err := site.Torrent.Verify(r.dir); err != nil {
-			t.Error(err)
-		}
 		st, err := r.gate.Status(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -226,27 +254,54 @@ func testBarter(t *testing.T) {
 	}
 }
 
-// grabOdd takes odd pieces for some time.
-func grabOdd(ctx context.Context, t *testing.T, from netip.AddrPort, torrent *swarm.Torrent, during time.Duration) (n units.Bytes) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, during)
+// testBarterForMoney has a poor trader with every fourth piece and a rich one with the others: 6 MiB against 18.
+func testBarterForMoney(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	k, err := newTaker(ctx, 1, from, torrent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.conn.Close()
-	for n < torrent.Size/2 {
-		if k.block().Index%2 == 0 {
-			k.next += int64(swarm.PieceLength / takerBlock)
+	need(t, clients.Anacrolix)
+	site := newSite(t, actionSize)
+	network := newNetwork(t, site, 0)
+	fourth := func(piece int) bool { return piece%4 == 0 }
+	both := func() scenario.Options {
+		o := offers(site, "always")
+		o["buy"] = scenario.Options{
+			"per_torrent": "1000 sat", "per_day": "1000 sat", "total": "1000 sat", "min": "1 sat", "max": "2 sat",
+			"rules": []scenario.Options{{"torrents": []string{site.Torrent.InfoHash.String()}, "max_price": "1000 sat per GiB"}},
 		}
-		if err := k.take(1); errors.Is(err, os.ErrDeadlineExceeded) {
-			return n
-		} else if err != nil {
-			t.Error(err)
-			return n
-		}
-		n += takerBlock
+		return o
 	}
-	return n
+	poor := newTrader(ctx, t, site, network.Buyer, 0, fourth, both())
+	rich := newTrader(ctx, t, site, network.Seller, 1, func(piece int) bool { return !fourth(piece) }, both())
+	poor.begin(ctx, t, site)
+	rich.begin(ctx, t, site, poor.at)
+	haveAll(ctx, t, site, []*trader{poor, rich})
+	const least, most = 10 * units.Sat, 18 * units.Sat // of 12 MiB and of 18
+	await(ctx, t, func() error {
+		p, err := poor.gate.Status(ctx)
+		r, err2 := rich.gate.Status(ctx)
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		for _, two := range [][2]admin.Totals{{p.Totals, r.Totals}, {r.Totals, p.Totals}} {
+			apart := two[0].CreditHeld - two[1].CreditOwed
+			if two[0].Paid != two[1].Received || apart < -2 || apart > 2 {
+				return fmt.Errorf("the books do not agree: %+v, %+v", two[0], two[1])
+			}
+		}
+		t.Logf("the poor paid %s and the rich %s; the rich earned %s for %d bytes", p.Totals.Paid, r.Totals.Paid, r.Totals.Earned, r.Totals.SoldBytes)
+		if e := r.Totals.Earned; e < least || e > most {
+			return process.Final(fmt.Errorf("%s earned, want %s to %s", e, least, most))
+		}
+		return nil
+	})
+}
+
+func testWhenComplete(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	need(t, clients.Anacrolix)
+	site := newSite(t, actionSize)
+	half := newTrader(ctx, t, site, newNetwork(t, site, 0).Seller, 0, odd, offers(site, "complete"))
+	half.begin(ctx, t, site)
+	takeSome(ctx, t, half.at, site.Torrent, 1, odd).gets(ctx, t, actionSize/2)
 }

@@ -117,7 +117,7 @@ func testWhen(t *testing.T) {
 	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
 		t.Fatal(err)
 	}
-	agreed(ctx, t, p)
+	agreed(ctx, t, p, 0)
 }
 
 // teller answers as Transmission's RPC does, and tells of one torrent what the test likes.
@@ -208,5 +208,5 @@ func testStopAt(t *testing.T) {
 	if err := p.AwaitBytes(ctx, site.Torrent.Size); err != nil {
 		t.Fatal(err)
 	}
-	agreed(ctx, t, p)
+	agreed(ctx, t, p, 0)
 }

@@ -162,13 +162,31 @@ func (n *Node) Stats(ctx context.Context) (sandbox.Stats, error) {
 	return s, err
 }
 
-// Options is the lightning section of a configuration for the node, with the rights that paygate needs and no others.
+// Rebase makes Stats count from now on, for the next scenario on the same network.
+func (n *Network) Rebase(ctx context.Context) error {
+	for _, node := range []*Node{n.Seller, n.Buyer} {
+		base, err := node.stats(ctx)
+		if err != nil {
+			return err
+		}
+		node.base = base
+	}
+	return nil
+}
+
+// Options is the lightning section of a configuration for the node, with the rights that a paygate needs that sells and
+// buys, and no others.
 func (n *Node) Options(ctx context.Context) (Options, error) {
+	return n.OptionsFor(ctx, lnclient.Permissions(true, true)...)
+}
+
+// OptionsFor is Options with these rights, as lnd names them.
+func (n *Node) OptionsFor(ctx context.Context, uris ...string) (Options, error) {
 	cert := filepath.Join(n.dir, n.alias+".cert")
 	if err := os.WriteFile(cert, n.TLSCert(), 0o600); err != nil {
 		return nil, fmt.Errorf("write certificate: %w", err)
 	}
-	rights, err := n.bake(ctx, lnclient.Permissions(true, true)...)
+	rights, err := n.bake(ctx, uris...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type Plan struct {
 	Seller, Buyer clients.Kind       // without a buyer, the pair is a seller alone
 	Encryption    clients.Encryption // of both clients
 	Rate          units.Bytes        // limit of the seller's upload and the buyer's download, per second; 0: none
+	Download      units.Bytes        // limit of the buyer's download alone, per second; 0: Rate
 	Terms         Terms
 	// Trackers lets both clients announce through their paygate's HTTP proxy, and the paygates dial the peers that the
 	// tracker names. For clients that can only be reached; both paygates then listen for peers.
@@ -127,7 +129,7 @@ func (p *Pair) placeProxies() (err error) {
 
 // startBuyer starts the buyer's client first if paygate must know its address, and paygate first otherwise.
 func (p *Pair) startBuyer(ctx context.Context) (err error) {
-	spec := clients.Spec{Download: p.Plan.Rate, Encryption: p.Plan.Encryption}
+	spec := clients.Spec{Download: cmp.Or(p.Plan.Download, p.Plan.Rate), Encryption: p.Plan.Encryption}
 	if p.Plan.Trackers {
 		spec.Tracker = p.http[1]
 	} else if p.Plan.Buyer.TakesSOCKS5() {

@@ -1,4 +1,4 @@
-package crash
+package light
 
 import (
 	"context"
@@ -11,25 +11,30 @@ import (
 	"paygate/units"
 )
 
-// seeder is the seller's client: it has every torrent, unchokes whoever is interested, and answers every request with a
+// Seeder is the seller's client: it has every torrent, unchokes whoever is interested, and answers every request with a
 // block of zeros, at a limited rate over all connections.
-type seeder struct {
+type Seeder struct {
 	lis  net.Listener
 	pace *rate.Limiter
 }
 
-func newSeeder(address string, perSecond units.Bytes) (*seeder, error) {
+// NewSeeder listens at an address. It gives no more than so many bytes a second.
+func NewSeeder(address string, perSecond units.Bytes) (*Seeder, error) {
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return &seeder{lis: lis, pace: rate.NewLimiter(rate.Limit(perSecond), blockSize)}, nil
+	return &Seeder{lis: lis, pace: rate.NewLimiter(rate.Limit(perSecond), BlockSize)}, nil
 }
 
-func (s *seeder) address() string { return s.lis.Addr().String() }
+// Close gives the address up; Run does so, too.
+func (s *Seeder) Close() error { return s.lis.Close() }
+
+// Address is where it listens.
+func (s *Seeder) Address() string { return s.lis.Addr().String() }
 
 // Run serves until ctx ends.
-func (s *seeder) Run(ctx context.Context) error { return accept(ctx, s.lis, s.serve) }
+func (s *Seeder) Run(ctx context.Context) error { return Accept(ctx, s.lis, s.serve) }
 
 // maxAsked is more requests than a paygate passes on at once.
 const maxAsked = 1024
@@ -40,12 +45,12 @@ type order struct {
 	block   wire.Block
 }
 
-func (s *seeder) serve(ctx context.Context, conn *net.TCPConn) {
-	ih, err := meet(conn)
+func (s *Seeder) serve(ctx context.Context, conn *net.TCPConn) {
+	ih, err := Meet(conn)
 	if err != nil {
 		return
 	}
-	if _, err := conn.Write(append(greeting(ih, "-CS0001-"), bitfield()...)); err != nil {
+	if _, err := conn.Write(append(Greeting(ih, "-CS0001-"), Bitfield()...)); err != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -58,15 +63,15 @@ func (s *seeder) serve(ctx context.Context, conn *net.TCPConn) {
 }
 
 // read takes orders until the connection ends. A peer that orders more than it may is cut off.
-func (s *seeder) read(conn *net.TCPConn, orders chan<- order) {
-	var f framer
+func (s *Seeder) read(conn *net.TCPConn, orders chan<- order) {
+	var f Framer
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := conn.Read(buf)
 		if err != nil {
 			return
 		}
-		if err := f.feed(buf[:n], func(m wire.Frame) error { return take(m, orders) }); err != nil {
+		if err := f.Feed(buf[:n], func(m wire.Frame) error { return take(m, orders) }); err != nil {
 			return
 		}
 	}
@@ -92,7 +97,7 @@ func take(m wire.Frame, orders chan<- order) error {
 	}
 }
 
-func (s *seeder) write(ctx context.Context, conn *net.TCPConn, orders <-chan order, done chan<- struct{}) {
+func (s *Seeder) write(ctx context.Context, conn *net.TCPConn, orders <-chan order, done chan<- struct{}) {
 	defer close(done)
 	for {
 		var o order
@@ -108,12 +113,12 @@ func (s *seeder) write(ctx context.Context, conn *net.TCPConn, orders <-chan ord
 	}
 }
 
-func (s *seeder) fulfil(ctx context.Context, conn *net.TCPConn, o order) error {
+func (s *Seeder) fulfil(ctx context.Context, conn *net.TCPConn, o order) error {
 	if o.control != nil {
 		_, err := conn.Write(o.control)
 		return err
 	}
-	if o.block.Length > blockSize {
+	if o.block.Length > BlockSize {
 		return errTooMuch
 	}
 	if err := s.pace.WaitN(ctx, int(o.block.Length)); err != nil {

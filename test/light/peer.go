@@ -1,4 +1,4 @@
-package crash
+package light
 
 import (
 	"context"
@@ -11,20 +11,20 @@ import (
 	"paygate/units"
 )
 
-const (
-	blockSize  = 16 << 10
-	pieceCount = 4096 // complete bytes of a bitfield
-)
+// BlockSize is what peers ask for at once, in bytes.
+const BlockSize = 16 << 10
 
-// greeting is what a peer says first: a handshake with only the extension protocol in it, and an extended handshake.
-func greeting(ih units.InfoHash, name string) []byte {
+const pieceCount = 4096 // complete bytes of a bitfield
+
+// Greeting is what a peer says first: a handshake with only the extension protocol in it, and an extended handshake.
+func Greeting(ih units.InfoHash, name string) []byte {
 	head := wire.NewHead(ih)
 	b := append(head[:], (name + "--------------------")[:wire.PeerIDLen]...)
 	return wire.AppendExtended(b, 0, []byte("d1:md11:ut_metadatai0ee4:reqqi500e1:v5:crashe"))
 }
 
-// bitfield says that the sender has everything.
-func bitfield() []byte {
+// Bitfield says that the sender has everything.
+func Bitfield() []byte {
 	b := binary.BigEndian.AppendUint32(nil, 1+pieceCount/8)
 	b = append(b, 5)
 	for range pieceCount / 8 {
@@ -33,8 +33,8 @@ func bitfield() []byte {
 	return b
 }
 
-// meet reads the other side's handshake and returns the torrent that it names.
-func meet(r io.Reader) (units.InfoHash, error) {
+// Meet reads the other side's handshake and returns the torrent that it names.
+func Meet(r io.Reader) (units.InfoHash, error) {
 	var b [wire.HandshakeLen]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return units.InfoHash{}, err
@@ -43,14 +43,14 @@ func meet(r io.Reader) (units.InfoHash, error) {
 	return head.InfoHash(), err
 }
 
-// framer cuts what is fed to it into frames.
-type framer struct {
+// Framer cuts what is fed to it into frames.
+type Framer struct {
 	scan wire.Scanner
 	rest []byte
 }
 
-// feed takes the next bytes of a stream.
-func (f *framer) feed(b []byte, fn func(wire.Frame) error) error {
+// Feed takes the next bytes of a stream.
+func (f *Framer) Feed(b []byte, fn func(wire.Frame) error) error {
 	f.rest = append(f.rest, b...)
 	pos := 0
 	for {
@@ -69,8 +69,8 @@ func (f *framer) feed(b []byte, fn func(wire.Frame) error) error {
 	}
 }
 
-// accept serves connections until ctx ends, each in a goroutine that it waits for. It owns lis.
-func accept(ctx context.Context, lis net.Listener, serve func(context.Context, *net.TCPConn)) error {
+// Accept serves connections until ctx ends, each in a goroutine that it waits for. It owns lis.
+func Accept(ctx context.Context, lis net.Listener, serve func(context.Context, *net.TCPConn)) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })

@@ -1,11 +1,13 @@
-package crash
+package light
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/proxy"
@@ -17,37 +19,45 @@ import (
 const (
 	inFlight     = 64                    // requests that a leecher keeps outstanding
 	redialAfter  = 20 * time.Millisecond // what a leecher waits that was cut or not let in
-	churnAfter   = 4 * time.Second       // a connection's life, so that nobody's bound on messages is reached
+	churnAfter   = 4 * time.Second       // the life of a connection
 	socksTimeout = 5 * time.Second
 )
 
 var errTooMuch = errors.New("the peer asks for too much")
 
-// leecher is the buyer's client. It downloads for ever through paygate's SOCKS5 listener, connecting again whenever it
+// Leecher is the buyer's client. It downloads for ever through paygate's SOCKS5 listener, connecting again whenever it
 // is cut, except while it rests.
-type leecher struct {
+type Leecher struct {
+	// Life is how long a connection lasts, unless it is cut; set it before Run. 0 is 4 seconds, so that nobody's bound on
+	// messages is reached.
+	Life time.Duration
+
 	socks  string // of the buyer's paygate
 	target string // of the seller's
 
 	mu      sync.Mutex
 	torrent units.InfoHash // for the next connection; its last bytes count
-	mode    mode
+	mode    Mode
 	changed chan struct{} // closed and replaced when mode changes
 	done    chan struct{} // closed while there is no connection
 	pending int           // requests that have no answer
+
+	made, received atomic.Int64
 }
 
-// mode is what a leecher does.
-type mode uint8
+// Mode is what a leecher does.
+type Mode uint8
 
+// What a leecher can do.
 const (
-	resting mode = iota // no connection
-	greedy              // as much as it gets
-	sated               // connected, but asks for nothing more
+	Resting Mode = iota // no connection
+	Greedy              // as much as it gets
+	Sated               // connected, but asks for nothing more
 )
 
-func newLeecher(ih units.InfoHash, socks, target string) *leecher {
-	return &leecher{torrent: ih, socks: socks, target: target, changed: make(chan struct{}), done: closed()}
+// NewLeecher makes one that rests, for a torrent, through the SOCKS5 listener of a buyer's paygate to the seller at target.
+func NewLeecher(ih units.InfoHash, socks, target string) *Leecher {
+	return &Leecher{torrent: ih, socks: socks, target: target, changed: make(chan struct{}), done: closed()}
 }
 
 func closed() chan struct{} {
@@ -56,8 +66,8 @@ func closed() chan struct{} {
 	return c
 }
 
-// set changes what the leecher does.
-func (l *leecher) set(m mode) {
+// Set changes what the leecher does.
+func (l *Leecher) Set(m Mode) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.mode != m {
@@ -67,54 +77,62 @@ func (l *leecher) set(m mode) {
 	}
 }
 
-func (l *leecher) now() (mode, <-chan struct{}) {
+func (l *Leecher) now() (Mode, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mode, l.changed
 }
 
-// rest disconnects, and returns when that is done.
-func (l *leecher) rest() {
-	l.set(resting)
+// Rest disconnects, and returns when that is done.
+func (l *Leecher) Rest() {
+	l.Set(Resting)
 	l.mu.Lock()
 	done := l.done
 	l.mu.Unlock()
 	<-done
 }
 
-// turn makes the next connection one for another torrent.
-func (l *leecher) turn() {
+// Turn makes the next connection one for another torrent.
+func (l *Leecher) Turn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := binary.BigEndian.Uint32(l.torrent[16:])
 	binary.BigEndian.PutUint32(l.torrent[16:], n+1)
 }
 
-// wants is the torrent of the next connection.
-func (l *leecher) wants() units.InfoHash {
+// Wants is the torrent of the next connection.
+func (l *Leecher) Wants() units.InfoHash {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.torrent
 }
 
-// outstanding is how many requests have no answer yet.
-func (l *leecher) outstanding() int {
+// Outstanding is how many requests have no answer yet.
+func (l *Leecher) Outstanding() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pending
 }
 
-func (l *leecher) show(pending int) {
+func (l *Leecher) show(pending int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = pending
 }
 
+// Made is how many connections to the seller there have been.
+func (l *Leecher) Made() int64 { return l.made.Load() }
+
+// Received is how many blocks have come.
+func (l *Leecher) Received() int64 { return l.received.Load() }
+
+func (l *Leecher) life() time.Duration { return cmp.Or(l.Life, churnAfter) }
+
 // Run downloads until ctx ends.
-func (l *leecher) Run(ctx context.Context) error {
+func (l *Leecher) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		m, changed := l.now()
-		if m == resting {
+		if m == Resting {
 			select {
 			case <-ctx.Done():
 			case <-changed:
@@ -133,13 +151,13 @@ func (l *leecher) Run(ctx context.Context) error {
 }
 
 // once makes one connection and uses it until it ends, or until it is time for another.
-func (l *leecher) once(ctx context.Context) {
+func (l *Leecher) once(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan struct{})
 	defer close(done)
 	l.mu.Lock()
-	if l.mode == resting {
+	if l.mode == Resting {
 		l.mu.Unlock()
 		return
 	}
@@ -152,6 +170,7 @@ func (l *leecher) once(ctx context.Context) {
 	}
 	defer func() { _ = conn.Close() }()
 	defer l.show(0)
+	l.made.Add(1)
 	d := &download{l: l, conn: conn}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -159,12 +178,12 @@ func (l *leecher) once(ctx context.Context) {
 	wg.Go(func() { d.follow(ctx) })
 	began := time.Now()
 	d.run(ih)
-	if !d.served && time.Since(began) >= churnAfter {
-		l.turn() // nobody gives it this one
+	if !d.served && time.Since(began) >= l.life() {
+		l.Turn() // nobody gives it this one
 	}
 }
 
-func (l *leecher) dial(ctx context.Context) (net.Conn, error) {
+func (l *Leecher) dial(ctx context.Context) (net.Conn, error) {
 	dialer, err := proxy.SOCKS5("tcp", l.socks, nil, &net.Dialer{})
 	if err != nil {
 		return nil, err
@@ -176,7 +195,7 @@ func (l *leecher) dial(ctx context.Context) (net.Conn, error) {
 
 // download is one connection of a leecher.
 type download struct {
-	l    *leecher
+	l    *Leecher
 	conn net.Conn
 
 	mu       sync.Mutex // guards what follows, and writing
@@ -189,24 +208,24 @@ type download struct {
 
 // follow does as the leecher is told.
 func (d *download) follow(ctx context.Context) {
-	limit := time.NewTimer(churnAfter)
+	limit := time.NewTimer(d.l.life())
 	defer limit.Stop()
 	for {
 		m, changed := d.l.now()
 		switch m {
-		case resting:
+		case Resting:
 			_ = d.conn.Close()
 			return
-		case sated:
+		case Sated:
 			d.stopAsking()
-		case greedy:
+		case Greedy:
 		}
 		select {
 		case <-ctx.Done():
 			_ = d.conn.Close()
 			return
 		case <-limit.C:
-			if m == greedy {
+			if m == Greedy {
 				_ = d.conn.Close()
 				return
 			}
@@ -222,17 +241,17 @@ func (d *download) stopAsking() {
 }
 
 func (d *download) run(ih units.InfoHash) {
-	if _, err := d.conn.Write(append(greeting(ih, "-CL0001-"), wire.FrameInterested()...)); err != nil {
+	if _, err := d.conn.Write(append(Greeting(ih, "-CL0001-"), wire.FrameInterested()...)); err != nil {
 		return
 	}
-	if _, err := meet(d.conn); err != nil {
+	if _, err := Meet(d.conn); err != nil {
 		return
 	}
-	var f framer
+	var f Framer
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := d.conn.Read(buf)
-		if err != nil || f.feed(buf[:n], d.hear) != nil || d.ask() != nil {
+		if err != nil || f.Feed(buf[:n], d.hear) != nil || d.ask() != nil {
 			return
 		}
 	}
@@ -249,6 +268,7 @@ func (d *download) hear(m wire.Frame) error {
 	case wire.Piece:
 		if m.End {
 			d.asked, d.served = max(0, d.asked-1), true
+			d.l.received.Add(1)
 		}
 	}
 	return nil
@@ -265,7 +285,7 @@ func (d *download) ask() error {
 	var b []byte
 	for ; d.asked < inFlight; d.asked++ {
 		n := d.next % (pieceCount * 16)
-		b = wire.AppendRequest(b, wire.Block{Index: n / 16, Begin: n % 16 * blockSize, Length: blockSize})
+		b = wire.AppendRequest(b, wire.Block{Index: n / 16, Begin: n % 16 * BlockSize, Length: BlockSize})
 		d.next++
 	}
 	if b == nil {
