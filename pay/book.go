@@ -18,10 +18,11 @@ type book struct {
 	here    map[units.PeerKey]int // live conversations
 }
 
-// record is one seller that was ever paid. first is the smallest payment made to it, but for what is less than a block:
-// that is served with the next purchase only. delivered is what it has delivered, in msat; latest the torrent of the latest payment; gone since when it has had no conversation, as far as departed has
-// seen.
+// record is one seller that was ever paid. least is the smallest payment made to it; first the same but for what is less
+// than a block: that is served with the next purchase only. delivered is what it has delivered, in msat; latest the
+// torrent of the latest payment; gone since when it has had no conversation, as far as departed has seen.
 type record struct {
+	least     units.Msat
 	first     units.Msat
 	delivered units.Msat
 	unused    units.Msat
@@ -30,7 +31,7 @@ type record struct {
 	dropped   time.Time  // when that was; zero: never
 	until     time.Time  // nothing is bought from it before
 	doubted   time.Time  // until then it counts as unproven
-	pending   map[units.PaymentHash]struct{}
+	pending   map[units.PaymentHash]units.Msat
 	torrents  map[units.InfoHash]struct{}
 	latest    units.InfoHash
 	gone      time.Time
@@ -56,8 +57,7 @@ func (b *book) leaves(seller units.PeerKey) {
 	}
 }
 
-// departed returns the sellers that hold money of ours, are unproven or hold more than they have ever delivered, and have
-// been gone for some time, with the torrent of the latest payment. It has to be called again and again.
+// departed returns the sellers that hold money of ours, more than they are trusted with, and have been gone for some time, with the torrent of the latest payment. It has to be called again and again.
 func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]units.InfoHash {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,7 +78,7 @@ func (b *book) departed(now time.Time, after time.Duration) map[units.PeerKey]un
 func (b *book) of(seller units.PeerKey) *record {
 	r := b.sellers[seller]
 	if r == nil {
-		r = &record{torrents: make(map[units.InfoHash]struct{}), pending: make(map[units.PaymentHash]struct{})}
+		r = &record{torrents: make(map[units.InfoHash]struct{}), pending: make(map[units.PaymentHash]units.Msat)}
 		b.sellers[seller] = r
 	}
 	return r
@@ -92,7 +92,7 @@ func (b *book) paid(in ledger.Intent) {
 	r.torrents[in.InfoHash], r.latest = struct{}{}, in.InfoHash
 	m := max(in.Msat-in.Price.Charge(block), in.Msat/2)
 	if r.first == 0 || m < r.first {
-		r.first = m
+		r.first, r.least = m, in.Msat
 	}
 }
 
@@ -105,7 +105,7 @@ func (b *book) pending(in ledger.Intent, begins bool) {
 	defer b.mu.Unlock()
 	r := b.of(in.Seller)
 	if begins {
-		r.pending[in.Hash] = struct{}{}
+		r.pending[in.Hash] = in.Msat
 		return
 	}
 	delete(r.pending, in.Hash)
@@ -128,9 +128,9 @@ func (b *book) proven(seller units.PeerKey) bool {
 	return b.sellers[seller].proven(time.Now())
 }
 
-// others tells whether seller was paid for the torrent before, how many others were, and how many of those hold money of
-// ours that they have not earned: they are unproven, or hold more than they have ever delivered.
-func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid, unproven int) {
+// others tells whether seller was paid for the torrent before, how many others were, and how many of those hold more of
+// ours, or have it pending, than they are trusted with.
+func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid, ahead int) {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,8 +147,8 @@ func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid,
 			continue // what it holds counts as lost already
 		}
 		if (!r.proven(now) || r.ahead()) && (r.unused > 0 || len(r.pending) > 0) {
-			unproven++
+			ahead++
 		}
 	}
-	return self, paid, unproven
+	return self, paid, ahead
 }

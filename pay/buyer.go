@@ -400,7 +400,7 @@ func (b *buyer) buy(ctx context.Context, now time.Time) {
 		b.watch(want, why)
 		return
 	}
-	if ok, why := b.exposed(ctx, want); !ok {
+	if amt, why = b.exposed(ctx, want, amt); amt == 0 {
 		b.held(now, why)
 		return
 	}
@@ -439,8 +439,8 @@ func (b *buyer) held(now time.Time, why string) {
 	}
 }
 
-// exposed holds a purchase against the bounds of what may be lost.
-func (b *buyer) exposed(ctx context.Context, w policy.Want) (bool, string) {
+// exposed holds a purchase against the bounds of what may be lost, and returns how much of it may be paid.
+func (b *buyer) exposed(ctx context.Context, w policy.Want, amt units.Msat) (units.Msat, string) {
 	var err error
 	if b.purse.Pending > 0 {
 		err = b.reload(ctx)
@@ -451,9 +451,9 @@ func (b *buyer) exposed(ctx context.Context, w policy.Want) (bool, string) {
 	}
 	if err != nil {
 		b.c.warn(ctx, "what is at stake cannot be read, so nothing is bought", err)
-		return false, wire.NoOverBudget
+		return 0, wire.NoOverBudget
 	}
-	e.Smallest = policy.Smallest(w)
+	e.Smallest, e.Amt = policy.Smallest(w), amt
 	return policy.MayPaySeller(e)
 }
 

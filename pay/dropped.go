@@ -17,9 +17,15 @@ func (r *record) earned(now time.Time) bool {
 	return r != nil && r.first > 0 && r.fresh() >= r.first && r.lost <= r.fresh()/4 && !r.out(now)
 }
 
-// ahead reports whether the seller holds more of ours than it has delivered: to go with it would be worth more than to
-// stay, so it may be one of many that prove themselves for that alone.
-func (r *record) ahead() bool { return r.unused > r.fresh() }
+// ahead reports whether the seller holds more of ours than a proven one is trusted with: to go with it would be worth
+// more than to stay, so it may be one of many that prove themselves for that alone.
+func (r *record) ahead() bool {
+	out := r.unused
+	for _, m := range r.pending {
+		out += m
+	}
+	return out > policy.Trust(r.fresh(), r.least)
+}
 
 // fresh is what the seller has delivered since it was last dropped, beyond what it held then.
 func (r *record) fresh() units.Msat { return max(0, r.delivered-r.base) }

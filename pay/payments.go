@@ -101,7 +101,8 @@ func (b *buyer) commit(ctx context.Context, ask openAsk, intent *ledger.Intent) 
 	if err := b.reload(ctx); err != nil {
 		return err
 	}
-	if ok, why := b.exposed(ctx, b.want(0)); !ok && (ask.purpose != wire.ForDebt || why == policy.WhyDropped) {
+	most, why := b.exposed(ctx, b.want(0), ask.amt)
+	if most < ask.amt && (ask.purpose != wire.ForDebt || why == policy.WhyDropped) {
 		return fmt.Errorf("%w: %s", errAtStake, why)
 	}
 	if err := b.reserve(ctx, intent); err != nil {
@@ -305,11 +306,12 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 	}
 	rules, now := d.rules(), time.Now()
 	delivered, until := d.book.standing(b.seller, now)
+	delivered += b.purse.Balance - b.unused() // what came since the last count
 	proven := d.book.proven(b.seller)
 	held, heldToday := d.book.holdings(ih, now)
 	e := policy.Exposure{
 		Dropped: !until.IsZero(), Max: policy.Stake(delivered, rules.buy.Max, 0),
-		Proven: proven, Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.latest(proven),
+		Proven: proven, Delivered: delivered, Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.latest(proven),
 		Least: rules.buy.Min, Cap: rules.caps.Torrent, DayCap: rules.caps.Day, Lost: max(lost, 0) + held, LostToday: max(today, 0) + heldToday,
 		Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}
@@ -318,7 +320,7 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 			e.UnresolvedUnproven++
 		}
 	}
-	e.Paid, e.OthersPaid, e.OthersUnproven = d.book.others(ih, b.seller)
+	e.Paid, e.OthersPaid, e.OthersAhead = d.book.others(ih, b.seller)
 	return e, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paygate/config"
 	"paygate/ledger"
 	"paygate/proxy"
 	"paygate/proxy/wire"
@@ -120,8 +121,14 @@ func (th *thief) deliver(b wire.Buy) {
 // robbed lets a buyer meet thieves, and has what it lost looked at. Whoever is left at the end is sent away.
 func robbed(t *testing.T, latency time.Duration, meet func(*sim), check func(*sim, ledger.Totals)) {
 	t.Helper()
+	_, buy := simRules()
+	robbedUnder(t, buy, latency, meet, check)
+}
+
+// robbedUnder does so under the owner's rules for buying.
+func robbedUnder(t *testing.T, buy config.Buy, latency time.Duration, meet func(*sim), check func(*sim, ledger.Totals)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		_, buy := simRules()
 		s := &sim{t: t, bank: newBank(latency), infoHash: units.InfoHash{7}, dir: t.TempDir(), buy: buy}
 		s.openBuyer()
 		defer s.buyerL.Close()

@@ -11,17 +11,19 @@ import (
 // A seller gives a stranger nothing but the free sample, which SampleLeft bounds by subnet, by torrent and day, and
 // by day; a buyer who has paid can owe CreditLine at most, and what the client still sends after it has choked him.
 //
-// A buyer risks, with each seller, one unused purchase and one pending. With sellers that have not proven themselves
-// it risks that for at most 2 of them at a time on each torrent, and none anew once the money lost has reached
-// LossLimit on the torrent or DayLossLimit on the day; so the loss to them is below that limit and what was at stake
-// when it was reached: at most 2 times an unused and a pending purchase. A payment whose outcome is open counts as
-// spent, and at most 2 to unproven sellers and 8 in all may be open. MayPaySeller holds a buyer to all of it.
+// A buyer risks, with each seller, one unused purchase and one pending. A seller that has proven itself is trusted with
+// as much as it has delivered, or a smallest purchase. Beyond that, and with sellers that have not proven themselves,
+// the buyer risks something with at most 2 of them at a time on each torrent, and nothing anew once the money lost has
+// reached LossLimit on the torrent or DayLossLimit on the day; so what is lost beyond what the same sellers have
+// delivered is below that limit and what was at stake when it was reached: at most 2 times an unused and a pending
+// purchase. A payment whose outcome is open counts as spent, and at most 2 to unproven sellers and 8 in all may be
+// open. MayPaySeller holds a buyer to all of it.
 //
 // What is at stake with a seller grows with what it has delivered: see Stake. It falls to nothing for one that the client
 // has dropped for bad data, for DroppedFor: what that one holds counts as lost until it is delivered, and afterwards it
 // is a stranger, whatever it delivered before.
 const (
-	maxUnproven           = 2
+	maxUnproven           = 2 // sellers that hold more than they are trusted with
 	maxUnresolvedUnproven = 2
 	maxUnresolved         = 8
 	lostPayments          = 5  // first payments
@@ -48,16 +50,20 @@ type Exposure struct {
 	Balance units.Msat // our unused credit with it, by our own count
 	Last    units.Msat // our latest purchase from it
 	Max     units.Msat // the most to have at stake with it, by Stake; counts for proven sellers only
+	Amt     units.Msat // what it is to be paid now
+
+	// What it has delivered since it was last dropped. It may hold as much with nobody minding, once it is proven.
+	Delivered units.Msat
 
 	// This torrent.
-	OthersUnproven int         // other unproven sellers that hold unused credit of ours or have a payment pending
-	OthersPaid     int         // other sellers that were ever paid for it
-	Lost           units.Msat  // written off on it, or held by sellers that are dropped
-	Cap            units.Msat  // the owner's cap per torrent
-	Least          units.Msat  // the owner's smallest purchase
-	Smallest       units.Msat  // the smallest purchase from this seller
-	Price          units.Price // the seller's
-	Left           units.Bytes // bytes still wanted; -1: not known, and then the number of sellers has no bound of its own
+	OthersAhead int         // other sellers that hold more of ours, or have it pending, than they are trusted with
+	OthersPaid  int         // other sellers that were ever paid for it
+	Lost        units.Msat  // written off on it, or held by sellers that are dropped
+	Cap         units.Msat  // the owner's cap per torrent
+	Least       units.Msat  // the owner's smallest purchase
+	Smallest    units.Msat  // the smallest purchase from this seller
+	Price       units.Price // the seller's
+	Left        units.Bytes // bytes still wanted; -1: not known, and then the number of sellers has no bound of its own
 
 	// In all.
 	LostToday          units.Msat // like Lost, today and on all torrents
@@ -71,35 +77,55 @@ const (
 	WhyPending    = "payment-pending"    // one payment to it is open already
 	WhyUnused     = "credit-unused"      // the latest purchase has not been touched
 	WhyUnresolved = "unresolved"         // too many payments are open
-	WhyStrangers  = "too-many-strangers" // enough unproven sellers hold our money
-	WhyLosses     = "losses"             // unproven sellers have cost enough
+	WhyStrangers  = "too-many-strangers" // enough sellers hold more than they are trusted with
+	WhyLosses     = "losses"             // such sellers have cost enough
 	WhySellers    = "too-many-sellers"   // what is left is not worth another seller
 	WhyDropped    = "dropped"            // our client has dropped it for bad data
 )
 
-// MayPaySeller reports whether one more purchase from a seller keeps within the bounds of what may be lost, and if
-// not, why.
-func MayPaySeller(e Exposure) (ok bool, why string) {
+// MayPaySeller returns how much of Amt a buyer may pay a seller now within the bounds of what may be lost: all of it, or
+// as much as the seller is trusted with, or 0; and if it is not all, why.
+func MayPaySeller(e Exposure) (most units.Msat, why string) {
 	switch {
 	case e.Dropped:
-		return false, WhyDropped
+		return 0, WhyDropped
 	case e.Pending:
-		return false, WhyPending
+		return 0, WhyPending
 	case e.Balance >= Unused(e):
-		return false, WhyUnused
+		return 0, WhyUnused
 	case e.Unresolved >= maxUnresolved, !e.Proven && e.UnresolvedUnproven >= maxUnresolvedUnproven:
-		return false, WhyUnresolved
-	case !e.Proven && e.OthersUnproven >= maxUnproven:
-		return false, WhyStrangers
-	case !e.Proven && (e.Lost >= LossLimit(e.Cap, e.Smallest) || e.LostToday >= DayLossLimit(e.DayCap)):
-		return false, WhyLosses
-	case !e.Proven && e.Smallest > max(e.Least, share(e.Cap, lostPercent)):
-		return false, WhyStrangers // a stranger does not say how much is at stake
+		return 0, WhyUnresolved
 	case !e.Paid && e.OthersPaid >= MaxSellers(e.Left, e.Price, e.Smallest):
-		return false, WhySellers
+		return 0, WhySellers
 	}
-	return true, ""
+	trust := units.Msat(0)
+	if e.Proven {
+		trust = Trust(e.Delivered, e.Smallest) - e.Balance
+	}
+	if why = e.tooMuchAhead(); why == "" || e.Amt <= trust {
+		return e.Amt, ""
+	}
+	if trust < e.Smallest {
+		return 0, why
+	}
+	return trust, why
 }
+
+// tooMuchAhead tells why no seller may hold more than it is trusted with, if none may.
+func (e Exposure) tooMuchAhead() string {
+	switch {
+	case e.OthersAhead >= maxUnproven:
+		return WhyStrangers
+	case e.Lost >= LossLimit(e.Cap, e.Smallest), e.LostToday >= DayLossLimit(e.DayCap):
+		return WhyLosses
+	case !e.Proven && e.Smallest > max(e.Least, share(e.Cap, lostPercent)):
+		return WhyStrangers // a stranger does not say how much is at stake
+	}
+	return ""
+}
+
+// Trust returns how much a proven seller may hold whatever others do: as much as it has delivered, or a smallest purchase.
+func Trust(delivered, smallest units.Msat) units.Msat { return max(delivered, smallest) }
 
 // Unused returns the unused credit at which no more is bought from a seller: the latest purchase, untouched, and for
 // a proven seller the owner's limit if that is more. What is less than the smallest purchase never hinders the next
@@ -139,8 +165,8 @@ func DroppedFor(times int) time.Duration {
 	return min(d, mostDrop)
 }
 
-// LossLimit returns the loss on a torrent at which no unproven seller is paid any more: 5 first payments, which are
-// of the smallest size, or 5 % of the torrent's cap, whichever is less.
+// LossLimit returns the loss on a torrent at which no seller is paid any more than it is trusted with: 5 first payments,
+// which are of the smallest size, or 5 % of the torrent's cap, whichever is less.
 func LossLimit(torrentCap, smallest units.Msat) units.Msat {
 	limit := share(torrentCap, lostPercent)
 	if smallest = max(smallest, 1); smallest <= limit/lostPayments {
@@ -149,7 +175,7 @@ func LossLimit(torrentCap, smallest units.Msat) units.Msat {
 	return limit
 }
 
-// DayLossLimit returns the loss in a day at which no unproven seller is paid any more: 2 % of the day's cap.
+// DayLossLimit is the same for all torrents and a day: 2 % of the day's cap.
 func DayLossLimit(dayCap units.Msat) units.Msat { return share(dayCap, lostPercentOfDay) }
 
 // MaxSellers returns how many sellers may be paid for a torrent: one for each 4 smallest purchases that what is left

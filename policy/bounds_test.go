@@ -13,7 +13,7 @@ import (
 func stake(change func(*Exposure)) Exposure {
 	e := Exposure{
 		Paid: true, Last: 10_000, Max: 1_000_000, Cap: 10_000_000, DayCap: 100_000_000,
-		Smallest: 10_000, Price: perKiB, Left: -1,
+		Smallest: 10_000, Amt: 10_000, Price: perKiB, Left: -1,
 	}
 	if change != nil {
 		change(&e)
@@ -26,49 +26,75 @@ func TestMayPaySeller(t *testing.T) {
 		name   string
 		change func(*Exposure)
 		why    string
+		most   units.Msat // if there is a reason; without one it is all
 	}{
-		{"nothing at stake", nil, ""},
-		{"never paid before", func(e *Exposure) { e.Paid, e.Last = false, 0 }, ""},
-		{"dropped by the client", func(e *Exposure) { e.Dropped = true }, WhyDropped},
-		{"dropped by the client, proven", func(e *Exposure) { e.Dropped, e.Proven = true, true }, WhyDropped},
-		{"a payment pending", func(e *Exposure) { e.Pending = true }, WhyPending},
-		{"a payment pending, proven", func(e *Exposure) { e.Pending, e.Proven = true, true }, WhyPending},
+		{"nothing at stake", nil, "", 0},
+		{"never paid before", func(e *Exposure) { e.Paid, e.Last = false, 0 }, "", 0},
+		{"dropped by the client", func(e *Exposure) { e.Dropped = true }, WhyDropped, 0},
+		{"dropped by the client, proven", func(e *Exposure) { e.Dropped, e.Proven = true, true }, WhyDropped, 0},
+		{"a payment pending", func(e *Exposure) { e.Pending = true }, WhyPending, 0},
+		{"a payment pending, proven", func(e *Exposure) { e.Pending, e.Proven = true, true }, WhyPending, 0},
 
-		{"the last purchase untouched", func(e *Exposure) { e.Balance = 10_000 }, WhyUnused},
-		{"the last purchase touched", func(e *Exposure) { e.Balance = 9_999 }, ""},
-		{"a grown purchase untouched", func(e *Exposure) { e.Last, e.Balance = 40_000, 45_000 }, WhyUnused},
-		{"less than a smallest purchase left over", func(e *Exposure) { e.Last, e.Balance = 0, 9_999 }, ""},
-		{"proven, the last purchase untouched", func(e *Exposure) { e.Proven, e.Balance = true, 10_000 }, ""},
-		{"proven, the limit of exposure", func(e *Exposure) { e.Proven, e.Balance = true, 1_000_000 }, WhyUnused},
-		{"proven, no limit told", func(e *Exposure) { e.Proven, e.Max, e.Balance = true, 0, 10_000 }, WhyUnused},
+		{"the last purchase untouched", func(e *Exposure) { e.Balance = 10_000 }, WhyUnused, 0},
+		{"the last purchase touched", func(e *Exposure) { e.Balance = 9_999 }, "", 0},
+		{"a grown purchase untouched", func(e *Exposure) { e.Last, e.Balance = 40_000, 45_000 }, WhyUnused, 0},
+		{"less than a smallest purchase left over", func(e *Exposure) { e.Last, e.Balance = 0, 9_999 }, "", 0},
+		{"proven, the last purchase untouched", func(e *Exposure) { e.Proven, e.Balance = true, 10_000 }, "", 0},
+		{"proven, the limit of exposure", func(e *Exposure) { e.Proven, e.Balance = true, 1_000_000 }, WhyUnused, 0},
+		{"proven, no limit told", func(e *Exposure) { e.Proven, e.Max, e.Balance = true, 0, 10_000 }, WhyUnused, 0},
 
-		{"1 open payment to strangers", func(e *Exposure) { e.UnresolvedUnproven, e.Unresolved = 1, 7 }, ""},
-		{"2 open payments to strangers", func(e *Exposure) { e.UnresolvedUnproven, e.Unresolved = 2, 2 }, WhyUnresolved},
-		{"2 open payments to strangers, proven", func(e *Exposure) { e.Proven, e.UnresolvedUnproven = true, 2 }, ""},
-		{"8 open payments, proven", func(e *Exposure) { e.Proven, e.Unresolved = true, 8 }, WhyUnresolved},
+		{"1 open payment to strangers", func(e *Exposure) { e.UnresolvedUnproven, e.Unresolved = 1, 7 }, "", 0},
+		{"2 open payments to strangers", func(e *Exposure) { e.UnresolvedUnproven, e.Unresolved = 2, 2 }, WhyUnresolved, 0},
+		{"2 open payments to strangers, proven", func(e *Exposure) { e.Proven, e.UnresolvedUnproven = true, 2 }, "", 0},
+		{"8 open payments, proven", func(e *Exposure) { e.Proven, e.Unresolved = true, 8 }, WhyUnresolved, 0},
 
-		{"1 other stranger holds money", func(e *Exposure) { e.OthersUnproven = 1 }, ""},
-		{"2 other strangers hold money", func(e *Exposure) { e.OthersUnproven = 2 }, WhyStrangers},
-		{"2 other strangers hold money, proven", func(e *Exposure) { e.Proven, e.OthersUnproven = true, 2 }, ""},
+		{"1 other stranger holds money", func(e *Exposure) { e.OthersAhead = 1 }, "", 0},
+		{"2 other strangers hold money", func(e *Exposure) { e.OthersAhead = 2 }, WhyStrangers, 0},
+		{"2 others hold too much, proven", func(e *Exposure) { e.Proven, e.OthersAhead = true, 2 }, "", 0},
+		{"2 others hold too much, proven, and as much as it has delivered", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Amt, e.Delivered = true, 2, 80_000, 80_000
+		}, "", 0},
+		{"2 others hold too much, proven, and more than it has delivered", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Amt, e.Delivered = true, 2, 80_001, 80_000
+		}, WhyStrangers, 80_000},
+		{"2 others hold too much, proven, and holds some", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Amt, e.Delivered, e.Balance = true, 2, 80_000, 80_000, 30_000
+		}, WhyStrangers, 50_000},
+		{"2 others hold too much, proven, and holds nearly all", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Delivered, e.Balance = true, 2, 80_000, 70_001
+		}, WhyStrangers, 0},
+		{"2 others hold too much, delivered, not proven", func(e *Exposure) {
+			e.OthersAhead, e.Delivered = 2, 80_000
+		}, WhyStrangers, 0},
+		{"1 other holds too much, proven, and more than it has delivered", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Amt, e.Delivered = true, 1, 80_000, 10_000
+		}, "", 0},
 
-		{"4 first payments lost", func(e *Exposure) { e.Lost = 49_999 }, ""},
-		{"5 first payments lost", func(e *Exposure) { e.Lost = 50_000 }, WhyLosses},
-		{"5 first payments lost, proven", func(e *Exposure) { e.Proven, e.Lost = true, 50_000 }, ""},
-		{"5 % of a small cap lost", func(e *Exposure) { e.Cap, e.Lost = 200_000, 10_000 }, WhyLosses},
-		{"less than 2 % of the day lost", func(e *Exposure) { e.LostToday = 1_999_999 }, ""},
-		{"2 % of the day lost", func(e *Exposure) { e.LostToday = 2_000_000 }, WhyLosses},
+		{"4 first payments lost", func(e *Exposure) { e.Lost = 49_999 }, "", 0},
+		{"5 first payments lost", func(e *Exposure) { e.Lost = 50_000 }, WhyLosses, 0},
+		{"5 first payments lost, proven", func(e *Exposure) { e.Proven, e.Lost = true, 50_000 }, "", 0},
+		{"5 first payments lost, proven, and more than it has delivered", func(e *Exposure) {
+			e.Proven, e.Lost, e.Amt, e.Delivered = true, 50_000, 80_000, 20_000
+		}, WhyLosses, 20_000},
+		{"5 % of a small cap lost", func(e *Exposure) { e.Cap, e.Lost = 200_000, 10_000 }, WhyLosses, 0},
+		{"less than 2 % of the day lost", func(e *Exposure) { e.LostToday = 1_999_999 }, "", 0},
+		{"2 % of the day lost", func(e *Exposure) { e.LostToday = 2_000_000 }, WhyLosses, 0},
 
-		{"a small file, no other seller", func(e *Exposure) { e.Paid, e.Left = false, 1 }, ""},
-		{"a small file, another seller", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 1, 1 }, WhySellers},
-		{"a small file, paid before", func(e *Exposure) { e.Left, e.OthersPaid = 1, 5 }, ""},
-		{"a file of 12 smallest purchases, 2 others", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 120_000*units.KiB, 2 }, ""},
-		{"a file of 12 smallest purchases, 3 others", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 120_000*units.KiB, 3 }, WhySellers},
-		{"a file of unknown size", func(e *Exposure) { e.Paid, e.OthersPaid = false, 1000 }, ""},
+		{"a small file, no other seller", func(e *Exposure) { e.Paid, e.Left = false, 1 }, "", 0},
+		{"a small file, another seller", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 1, 1 }, WhySellers, 0},
+		{"a small file, paid before", func(e *Exposure) { e.Left, e.OthersPaid = 1, 5 }, "", 0},
+		{"a file of 12 smallest purchases, 2 others", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 120_000*units.KiB, 2 }, "", 0},
+		{"a file of 12 smallest purchases, 3 others", func(e *Exposure) { e.Paid, e.Left, e.OthersPaid = false, 120_000*units.KiB, 3 }, WhySellers, 0},
+		{"a file of unknown size", func(e *Exposure) { e.Paid, e.OthersPaid = false, 1000 }, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ok, why := MayPaySeller(stake(c.change))
-			if why != c.why || ok != (c.why == "") {
-				t.Errorf("got %v, %q; want %q", ok, why, c.why)
+			e := stake(c.change)
+			want := c.most
+			if c.why == "" {
+				want = e.Amt
+			}
+			if most, why := MayPaySeller(e); why != c.why || most != want {
+				t.Errorf("got %v, %q; want %v, %q", most, why, want, c.why)
 			}
 		})
 	}
@@ -93,13 +119,13 @@ func TestThievesTakeLittle(t *testing.T) {
 			if holding[thief] > 0 {
 				others--
 			}
-			ok, _ := MayPaySeller(Exposure{
-				Balance: holding[thief], Last: holding[thief], OthersUnproven: others, Smallest: smallest,
+			most, _ := MayPaySeller(Exposure{
+				Balance: holding[thief], Last: holding[thief], OthersAhead: others, Smallest: smallest, Amt: smallest,
 				Lost: lost, Cap: limit, LostToday: lost, DayCap: dayCap, Left: -1, Price: perKiB,
 			})
-			if ok {
-				holding[thief] += smallest
-				paid += smallest
+			if most > 0 {
+				holding[thief] += most
+				paid += most
 			}
 		}
 		if most := min(LossLimit(limit, smallest), DayLossLimit(dayCap)) + 3*smallest; paid > most {
