@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +83,7 @@ type crowd struct {
 	*rig
 	remotes, clients []net.Conn
 	client           chan struct{}
+	answered         atomic.Int64
 }
 
 // attack opens n connections that all say the same. A client behind the proxy answers every handshake.
@@ -101,6 +103,10 @@ func (c *crowd) attack(n int, say []byte) {
 		}
 		c.remotes = append(c.remotes, conn)
 		_, _ = conn.Write(say) // some are cut off in the middle
+	}
+	if len(say) >= wire.HeadLen && wire.LooksLikeBitTorrent(say) {
+		// The proxy calls the client as soon as it knows the torrent. Who is answered late would be taken for the honest one.
+		eventually(c.t, "the client to be called for everybody", func() bool { return c.answered.Load() == int64(n) })
 	}
 	if len(say) >= wire.HandshakeLen && wire.LooksLikeBitTorrent(say) {
 		eventually(c.t, "everybody to be served", func() bool { return len(c.desk.convs) == n })
@@ -123,6 +129,7 @@ func (c *crowd) answer(done <-chan struct{}) {
 			}
 		}
 		c.clients = append(c.clients, conn)
+		c.answered.Add(1)
 		_, _ = conn.Write(append(hand("client", true, true), ext(0, "d1:mdee")...))
 	}
 }
