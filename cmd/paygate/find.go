@@ -16,7 +16,9 @@ const findAgain = 5 * time.Second
 // find waits for the client and works out from its settings where to stand. While they do not do it says so, once for
 // each reason, and looks again. It returns nil if ctx ends first.
 func (f *front) find(ctx context.Context) *stand {
-	if f.watcher.Problem() == nil {
+	select {
+	case <-f.watcher.Ready():
+	default:
 		f.log.Info("waits for the client, to ask where it listens", zap.String("url", f.file.Client.API.URL))
 	}
 	select {
