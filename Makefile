@@ -32,8 +32,8 @@ STARTUP ?=
 PAID ?=
 # Options of `make payers`: see `go run ./test/payers -h`.
 PAYERS ?=
-# Scenarios that may run at once. They wait more than they work.
-PARALLEL ?= 3
+# Scenarios that may run at once. On two cores six wait nine tenths of the time.
+PARALLEL ?= 6
 
 # The race detector needs a C compiler; everything else does without one.
 # SQLite, which is C translated to Go, is left out of it: its memory is no memory of Go's, which is all the detector looks
