@@ -62,9 +62,16 @@ demo: clients ## Watch one client buy a file from another (no real money)
 test: ## Everything: lint, unit tests with race detector and fuzz corpora, firewall rules, real clients, crashes, real lnd
 	@mkdir -p $(CACHE) && : >$(SKIPPED) && : >$(FAILED)
 	@failed=(); \
-	for part in lint unit firewall e2e matrix-smoke crash real; do \
+	for part in lint unit firewall e2e matrix-smoke; do \
 		echo "== $$part"; \
 		$(MAKE) $$part || failed+=("$$part"); \
+	done; \
+	echo '== crash and real, which mostly wait, side by side; each is shown at its end'; \
+	for part in crash real; do rm -f $(CACHE)/passed-$$part; : >$(SKIPPED)-$$part; : >$(FAILED)-$$part; done; \
+	$(MAKE) -k -j2 $(SYNC) part-crash part-real || true; \
+	for part in crash real; do \
+		[ -e $(CACHE)/passed-$$part ] || failed+=("$$part"); \
+		cat $(SKIPPED)-$$part >>$(SKIPPED); cat $(FAILED)-$$part >>$(FAILED); \
 	done; \
 	echo; \
 	if [ -s $(SKIPPED) ]; then echo 'Skipped, with the reason:'; sed 's/^/  /' $(SKIPPED); else echo 'Skipped: nothing.'; fi; \
@@ -73,6 +80,12 @@ test: ## Everything: lint, unit tests with race detector and fuzz corpora, firew
 		echo "FAILED: $${failed[*]}"; exit 1; \
 	fi; \
 	echo 'All passed.'
+
+# Parts that run side by side keep their notes apart, and show what they say as a whole, if this make can do that.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=recurse)
+part-%: clients lnd
+	@echo "== $*"; $(MAKE) $* SKIPPED=$(SKIPPED)-$* FAILED=$(FAILED)-$*
+	@: >$(CACHE)/passed-$*
 
 .PHONY: unit
 unit: ## Unit tests, shuffled, with the race detector; allocations without it; fuzz corpora run as seeds
