@@ -122,6 +122,16 @@ func (b *book) delivered(p ledger.Purse) {
 	r.delivered, r.unused, r.lost = p.Charged, max(0, p.Balance), p.WrittenOff-p.Missed
 }
 
+// least is the smallest payment that was made to a seller.
+func (b *book) least(seller units.PeerKey) units.Msat {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.sellers[seller]; r != nil {
+		return r.least
+	}
+	return 0
+}
+
 func (b *book) proven(seller units.PeerKey) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

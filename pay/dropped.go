@@ -24,7 +24,7 @@ func (r *record) ahead() bool {
 	for _, m := range r.pending {
 		out += m
 	}
-	return out > policy.Trust(r.fresh(), r.least)
+	return out > policy.Trust(r.fresh(), r.least, r.least-r.first)
 }
 
 // fresh is what the seller has delivered since it was last dropped, beyond what it held then.

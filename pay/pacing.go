@@ -30,7 +30,9 @@ func (b *buyer) want(room units.Msat) policy.Want {
 		Left: left,
 	}
 	delivered += b.purse.Balance - b.unused() // what came since the last count
-	w.Max = min(w.Max, policy.Stake(delivered, w.Max, policy.Smallest(w)))
+	own := w
+	own.SellerMin = 0 // a seller does not say how much is at stake
+	w.Max = min(w.Max, max(policy.Stake(delivered, w.Max, policy.Smallest(own)), policy.Smallest(w)))
 	return w
 }
 

@@ -311,7 +311,7 @@ func (d *Desk) exposure(ctx context.Context, b *buyer) (policy.Exposure, error) 
 	held, heldToday := d.book.holdings(ih, now)
 	e := policy.Exposure{
 		Dropped: !until.IsZero(), Max: policy.Stake(delivered, rules.buy.Max, 0),
-		Proven: proven, Delivered: delivered, Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.latest(proven),
+		Proven: proven, Delivered: delivered, First: d.book.least(b.seller), Balance: b.unused(), Pending: b.purse.Pending > 0, Last: b.latest(proven),
 		Least: rules.buy.Min, Cap: rules.caps.Torrent, DayCap: rules.caps.Day, Lost: max(lost, 0) + held, LostToday: max(today, 0) + heldToday,
 		Price: b.terms.Price, Left: -1, Unresolved: len(open),
 	}

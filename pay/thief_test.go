@@ -371,7 +371,7 @@ func TestSellersOfAnEarlierRunAreGoneFromItsStart(t *testing.T) {
 		{at: 4 * departedAfter, change: func() { b.pending(ledger.Intent{Seller: seller, InfoHash: units.InfoHash{2}, Msat: 20}, true) }},
 		{at: 4 * departedAfter, change: func() {
 			b.pending(ledger.Intent{Seller: seller}, false)
-			b.sellers[seller].delivered = 29 // it is proven, and yet to go is worth more than to stay
+			b.sellers[seller].delivered = 28 // it is proven, and yet to go is worth more than to stay
 		}, gone: true},
 		{at: 4 * departedAfter, change: func() { b.sellers[seller].delivered = 30 }},
 	} {

@@ -12,7 +12,7 @@ import (
 // by day; a buyer who has paid can owe CreditLine at most, and what the client still sends after it has choked him.
 //
 // A buyer risks, with each seller, one unused purchase and one pending. A seller that has proven itself is trusted with
-// as much as it has delivered, or a smallest purchase. Beyond that, and with sellers that have not proven themselves,
+// as much as it has delivered, or the smallest payment that was made to it. Beyond that, and with sellers that have not proven themselves,
 // the buyer risks something with at most 2 of them at a time on each torrent, and nothing anew once the money lost has
 // reached LossLimit on the torrent or DayLossLimit on the day; so what is lost beyond what the same sellers have
 // delivered is below that limit and what was at stake when it was reached: at most 2 times an unused and a pending
@@ -52,8 +52,10 @@ type Exposure struct {
 	Max     units.Msat // the most to have at stake with it, by Stake; counts for proven sellers only
 	Amt     units.Msat // what it is to be paid now
 
-	// What it has delivered since it was last dropped. It may hold as much with nobody minding, once it is proven.
+	// What it has delivered since it was last dropped, and the smallest payment that was made to it. It may hold as much
+	// with nobody minding, once it is proven: see Trust.
 	Delivered units.Msat
+	First     units.Msat
 
 	// This torrent.
 	OthersAhead int         // other sellers that hold more of ours, or have it pending, than they are trusted with
@@ -100,7 +102,7 @@ func MayPaySeller(e Exposure) (most units.Msat, why string) {
 	}
 	trust := units.Msat(0)
 	if e.Proven {
-		trust = Trust(e.Delivered, e.Smallest) - e.Balance
+		trust = Trust(e.Delivered, e.First, e.Price.Charge(block)) - e.Balance
 	}
 	if why = e.tooMuchAhead(); why == "" || e.Amt <= trust {
 		return e.Amt, ""
@@ -118,14 +120,23 @@ func (e Exposure) tooMuchAhead() string {
 		return WhyStrangers
 	case e.Lost >= LossLimit(e.Cap, e.Smallest), e.LostToday >= DayLossLimit(e.DayCap):
 		return WhyLosses
-	case !e.Proven && e.Smallest > max(e.Least, share(e.Cap, lostPercent)):
-		return WhyStrangers // a stranger does not say how much is at stake
+	case e.Smallest > max(e.Least, share(e.Cap, lostPercent), e.earned()):
+		return WhyStrangers // a seller does not say how much is at stake
 	}
 	return ""
 }
 
-// Trust returns how much a proven seller may hold whatever others do: as much as it has delivered, or a smallest purchase.
-func Trust(delivered, smallest units.Msat) units.Msat { return max(delivered, smallest) }
+// earned is how much may be at stake with a seller for what it has delivered, whatever its smallest purchase is.
+func (e Exposure) earned() units.Msat {
+	if e.Proven {
+		return e.Max
+	}
+	return 0
+}
+
+// Trust returns how much a proven seller may hold whatever others do: as much as it has delivered, or the smallest payment
+// that was made to it, first; and a rest that is less than a block, which nobody can deliver.
+func Trust(delivered, first, rest units.Msat) units.Msat { return max(delivered, first) + rest }
 
 // Unused returns the unused credit at which no more is bought from a seller: the latest purchase, untouched, and for
 // a proven seller the owner's limit if that is more. What is less than the smallest purchase never hinders the next

@@ -13,7 +13,7 @@ import (
 func stake(change func(*Exposure)) Exposure {
 	e := Exposure{
 		Paid: true, Last: 10_000, Max: 1_000_000, Cap: 10_000_000, DayCap: 100_000_000,
-		Smallest: 10_000, Amt: 10_000, Price: perKiB, Left: -1,
+		Smallest: 10_000, First: 10_000, Amt: 10_000, Price: perKiB, Left: -1,
 	}
 	if change != nil {
 		change(&e)
@@ -55,14 +55,29 @@ func TestMayPaySeller(t *testing.T) {
 			e.Proven, e.OthersAhead, e.Amt, e.Delivered = true, 2, 80_000, 80_000
 		}, "", 0},
 		{"2 others hold too much, proven, and more than it has delivered", func(e *Exposure) {
-			e.Proven, e.OthersAhead, e.Amt, e.Delivered = true, 2, 80_001, 80_000
-		}, WhyStrangers, 80_000},
+			e.Proven, e.OthersAhead, e.Amt, e.Delivered = true, 2, 80_017, 80_000
+		}, WhyStrangers, 80_016},
 		{"2 others hold too much, proven, and holds some", func(e *Exposure) {
 			e.Proven, e.OthersAhead, e.Amt, e.Delivered, e.Balance = true, 2, 80_000, 80_000, 30_000
-		}, WhyStrangers, 50_000},
+		}, WhyStrangers, 50_016},
 		{"2 others hold too much, proven, and holds nearly all", func(e *Exposure) {
-			e.Proven, e.OthersAhead, e.Delivered, e.Balance = true, 2, 80_000, 70_001
+			e.Proven, e.OthersAhead, e.Delivered, e.Balance = true, 2, 80_000, 70_017
 		}, WhyStrangers, 0},
+		{"2 others hold too much, proven, and holds less than a block", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Delivered, e.Balance = true, 2, 9_985, 15
+		}, "", 0},
+		{"2 others hold too much, proven, and sells no less than ever so much", func(e *Exposure) {
+			e.Proven, e.OthersAhead, e.Delivered, e.Smallest, e.Amt = true, 2, 10_000, 500_000, 500_000
+		}, WhyStrangers, 0},
+		{"proven, sells no less than a twentieth of the torrent's cap", func(e *Exposure) {
+			e.Proven, e.Delivered, e.Max, e.Smallest, e.Amt = true, 10_000, 320_000, 500_000, 500_000
+		}, "", 0},
+		{"proven, sells no less than more", func(e *Exposure) {
+			e.Proven, e.Delivered, e.Max, e.Smallest, e.Amt = true, 10_000, 320_000, 500_001, 500_001
+		}, WhyStrangers, 0},
+		{"proven, sells no less than more, which it has earned", func(e *Exposure) {
+			e.Proven, e.Delivered, e.Max, e.Smallest, e.Amt = true, 20_000, 640_000, 500_001, 500_001
+		}, "", 0},
 		{"2 others hold too much, delivered, not proven", func(e *Exposure) {
 			e.OthersAhead, e.Delivered = 2, 80_000
 		}, WhyStrangers, 0},
@@ -75,7 +90,7 @@ func TestMayPaySeller(t *testing.T) {
 		{"5 first payments lost, proven", func(e *Exposure) { e.Proven, e.Lost = true, 50_000 }, "", 0},
 		{"5 first payments lost, proven, and more than it has delivered", func(e *Exposure) {
 			e.Proven, e.Lost, e.Amt, e.Delivered = true, 50_000, 80_000, 20_000
-		}, WhyLosses, 20_000},
+		}, WhyLosses, 20_016},
 		{"5 % of a small cap lost", func(e *Exposure) { e.Cap, e.Lost = 200_000, 10_000 }, WhyLosses, 0},
 		{"less than 2 % of the day lost", func(e *Exposure) { e.LostToday = 1_999_999 }, "", 0},
 		{"2 % of the day lost", func(e *Exposure) { e.LostToday = 2_000_000 }, WhyLosses, 0},

@@ -1,0 +1,136 @@
+package pay
+
+import (
+	"testing"
+	"time"
+
+	"paygate/ledger"
+	"paygate/policy"
+	"paygate/proxy"
+	"paygate/proxy/wire"
+	"paygate/units"
+)
+
+// TestProvenSellersDoNotNameTheStake meets sellers that deliver their first purchase, and then, all at once, say that nobody
+// can buy less of them than the most that we pay at once.
+func TestProvenSellersDoNotNameTheStake(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		var here []*thief
+		takes := false
+		for range 20 {
+			bought := 0
+			here = append(here, s.thief(func(th *thief, b wire.Buy) {
+				if bought++; bought > 1 && !takes {
+					th.say(wire.No{Code: wire.NoBusy, TTL: 5})
+					return
+				}
+				first := bought == 1
+				s.wg.Go(func() {
+					th.bill(b)
+					if first {
+						time.Sleep(time.Second)
+						th.deliver(b)
+					}
+				})
+			}))
+		}
+		time.Sleep(time.Minute)
+		takes = true
+		for _, th := range here {
+			dear := thiefTerms
+			dear.Min = s.buy.Max
+			th.say(dear)
+		}
+		time.Sleep(time.Minute)
+		for _, th := range here {
+			th.leave()
+		}
+		time.Sleep(time.Hour)
+	}, func(s *sim, got ledger.Totals) {
+		bound := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*s.buy.PerTorrent/20
+		stolen := got.CreditHeld + s.lost()
+		t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, s.lost(), bound)
+		if stolen > bound {
+			t.Errorf("%v stolen, at most %v are allowed", stolen, bound)
+		}
+		if got.PaymentsOut < 20 {
+			t.Error("the bound was not tried")
+		}
+	})
+}
+
+// TestStrangerDoesNotNameItsSecondPurchase has sellers name as large a smallest purchase as a stranger may, and seem to be
+// fast for a moment.
+func TestStrangerDoesNotNameItsSecondPurchase(t *testing.T) {
+	least := units.Msat(250 * units.Sat)
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		var here []*thief
+		for range 3 {
+			th := s.thief(func(*thief, wire.Buy) {})
+			th.leave()
+			th.order = func(th *thief, b wire.Buy) {
+				s.wg.Go(func() {
+					th.bill(b)
+					time.Sleep(time.Second)
+					for range 3 {
+						time.Sleep(time.Second / 50)
+						th.deliver(wire.Buy{Amt: thiefTerms.Price.Charge(200 * block)})
+					}
+				})
+			}
+			terms := thiefTerms
+			terms.Min = least
+			th.connect(terms)
+			here = append(here, th)
+		}
+		time.Sleep(30 * time.Second)
+		for _, th := range here {
+			th.leave()
+		}
+	}, func(s *sim, got ledger.Totals) {
+		delivered := thiefTerms.Price.Charge(4 * 200 * block) // one burst more than there are
+		if most := 2 * (least + policy.Stake(delivered, s.buy.Max, 0)); got.Paid > most || got.Paid <= 2*least {
+			t.Errorf("%d payments of %v, at most %v are allowed", got.PaymentsOut, got.Paid, most)
+		}
+	})
+}
+
+// TestHonestSellerSellsOnBesideThieves has a seller deliver all whole blocks that were paid, and thieves hold as
+// much as they can get.
+func TestHonestSellerSellsOnBesideThieves(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		sold, served, open := units.Msat(0), int64(0), true
+		serve := func(th *thief, b wire.Buy) {
+			th.bill(b)
+			time.Sleep(time.Second)
+			sold += b.Amt
+			for ; served+block <= int64(thiefTerms.Price.Buys(sold)); served += block {
+				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
+				th.c.Moved(block, false, false)
+			}
+		}
+		honest := s.thief(func(th *thief, b wire.Buy) {
+			if !open {
+				return
+			}
+			open = false
+			s.wg.Go(func() { serve(th, b) })
+		})
+		time.Sleep(5 * time.Second)
+		for range 8 {
+			th := s.thief(frauds["denies"])
+			time.Sleep(5 * time.Second)
+			th.leave()
+		}
+		before := sold
+		open = true
+		honest.order = func(th *thief, b wire.Buy) { s.wg.Go(func() { serve(th, b) }) }
+		honest.say(wire.No{Code: wire.NoBusy, TTL: 1})
+		time.Sleep(time.Minute)
+		t.Logf("sold %v before, %v after", before, sold)
+		if sold < 4*before {
+			t.Errorf("%v sold, of which %v before", sold, before)
+		}
+		honest.leave()
+	}, func(*sim, ledger.Totals) {})
+}
