@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"paygate/ledger"
+	"paygate/proxy/wire"
 	"paygate/units"
 )
 
@@ -90,6 +91,9 @@ func (b *book) paid(in ledger.Intent) {
 	defer b.mu.Unlock()
 	r := b.of(in.Seller)
 	r.torrents[in.InfoHash], r.latest = struct{}{}, in.InfoHash
+	if in.For == wire.ForDebt {
+		return // how small it is says nothing of what we have trusted the seller with
+	}
 	m := max(in.Msat-in.Price.Charge(block), in.Msat/2)
 	if r.first == 0 || m < r.first {
 		r.first, r.least = m, in.Msat

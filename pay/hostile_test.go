@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -133,4 +134,101 @@ func TestHonestSellerSellsOnBesideThieves(t *testing.T) {
 		}
 		honest.leave()
 	}, func(*sim, ledger.Totals) {})
+}
+
+// TestDebtIsPaidOnceWhateverConnectionsThereAre has a seller serve on credit, and bill the debt on all of its connections.
+func TestDebtIsPaidOnceWhateverConnectionsThereAre(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		var kept orders
+		order := func(th *thief, b wire.Buy) {
+			if b.For == wire.ForDebt {
+				kept.keepDebt(th, b)
+				return
+			}
+			th.say(wire.No{Code: wire.NoBusy, TTL: 1})
+		}
+		all := []*thief{s.thief(order)}
+		for range 9 {
+			again := &thief{t: s.t, s: s, keys: all[0].keys, order: order}
+			again.connect(thiefTerms)
+			all = append(all, again)
+		}
+		time.Sleep(2 * time.Second)
+		all[0].deliver(wire.Buy{Amt: 100 * units.Sat})
+		time.Sleep(2 * time.Second)
+		for _, th := range all {
+			th.deliver(wire.Buy{Amt: 1}) // a block, which makes it look at the account
+			th.c.Notify(proxy.Event{Kind: proxy.ClientNotInterested})
+		}
+		time.Sleep(20 * time.Second)
+		kept.answer()
+		time.Sleep(20 * time.Second)
+		for _, th := range all {
+			th.leave()
+		}
+	}, func(s *sim, got ledger.Totals) {
+		t.Logf("%d payments of %v, %v held", got.PaymentsOut, got.Paid, got.CreditHeld)
+		if got.Paid > 101*units.Sat || got.PaymentsOut == 0 {
+			t.Errorf("%d payments of %v for a debt of 100 sat", got.PaymentsOut, got.Paid)
+		}
+	})
+}
+
+func (o *orders) keepDebt(th *thief, b wire.Buy) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bill = append(o.bill, func() { th.billFor(b) })
+}
+
+// billFor answers an order with an honest invoice for what it says.
+func (th *thief) billFor(b wire.Buy) {
+	buys := thiefTerms.Price.Buys(b.Amt)
+	binding := wire.Binding(th.buyer, publicKey(th.keys.Seller()), buys, thiefTerms.Price)
+	out, err := th.s.bank.node(1).Issue(context.Background(), Order{Msat: b.Amt, Binding: binding})
+	if err != nil {
+		th.t.Error(err)
+		return
+	}
+	th.say(wire.Invoice{Request: out.Request, Buys: buys, For: b.For})
+}
+
+// TestDebtProvesNobody meets sellers that serve a little on credit, and go with the first purchase once that is paid.
+func TestDebtProvesNobody(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		var here []*thief
+		for range 40 {
+			indebted := false
+			th := s.thief(func(th *thief, b wire.Buy) {
+				if b.For == wire.ForBytes && !indebted {
+					th.say(wire.No{Code: wire.NoBusy, TTL: 1})
+					return
+				}
+				indebted = true
+				s.wg.Go(func() { th.billFor(b) })
+			})
+			time.Sleep(time.Second)
+			th.deliver(wire.Buy{Amt: 2 * units.Sat})
+			th.c.Notify(proxy.Event{Kind: proxy.ClientNotInterested})
+			here = append(here, th)
+		}
+		time.Sleep(3 * time.Minute)
+		for _, th := range here {
+			th.c.Notify(proxy.Event{Kind: proxy.ClientInterested})
+		}
+		time.Sleep(10 * time.Minute)
+		for _, th := range here {
+			th.leave()
+		}
+		time.Sleep(time.Hour)
+	}, func(s *sim, got ledger.Totals) {
+		bound := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*2*thiefTerms.Min
+		stolen := got.CreditHeld + s.lost()
+		t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, s.lost(), bound)
+		if stolen > bound {
+			t.Errorf("%v stolen, at most %v are allowed", stolen, bound)
+		}
+		if stolen == 0 {
+			t.Error("the bound was not tried")
+		}
+	})
 }

@@ -93,7 +93,7 @@ var errAtStake = errors.New("too much is at stake by now")
 
 // commit looks again at what is at stake, since others may have bought since we asked, and reserves.
 // What has come so far is counted first, so that a crash forgets no more than what comes afterwards. A debt puts nothing
-// at stake.
+// at stake, as long as it is one: another connection may have paid it since, or be paying it.
 func (b *buyer) commit(ctx context.Context, ask openAsk, intent *ledger.Intent) error {
 	b.c.desk.spend.Lock()
 	defer b.c.desk.spend.Unlock()
@@ -102,7 +102,8 @@ func (b *buyer) commit(ctx context.Context, ask openAsk, intent *ledger.Intent) 
 		return err
 	}
 	most, why := b.exposed(ctx, b.want(0), ask.amt)
-	if most < ask.amt && (ask.purpose != wire.ForDebt || why == policy.WhyDropped) {
+	owed := ask.purpose == wire.ForDebt && b.purse.Pending == 0 && ask.amt <= policy.Owed(-b.purse.Balance, b.terms.Price)
+	if most < ask.amt && (!owed || why == policy.WhyDropped) {
 		return fmt.Errorf("%w: %s", errAtStake, why)
 	}
 	if err := b.reserve(ctx, intent); err != nil {
