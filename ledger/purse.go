@@ -107,10 +107,11 @@ func giveUp(ctx context.Context, q querier, m, missed units.Msat, e Entry) error
 	return err
 }
 
-// WriteOff corrects our credit with a seller, for a torrent, where its books and ours have parted: a positive amount
-// is given up, a negative one was found. It is ErrNotHeld to give up more than the balance, so that nothing is lost
-// twice, or to find more than was ever charged or given up, so that no seller can claim a balance above what it was
-// paid.
+// WriteOff corrects our credit with a seller where its books and ours have parted: a positive amount is given up, a
+// negative one was found. It counts for the torrents that the seller was paid for and has not delivered, or that it had
+// cost us something on, and for ih as far as there are none. It is ErrNotHeld to give up more than the balance, so that
+// nothing is lost twice, or to find more than was ever charged or given up, so that no seller can claim a balance above
+// what it was paid.
 func (l *Ledger) WriteOff(ctx context.Context, seller units.PeerKey, ih units.InfoHash, m units.Msat, note string) error {
 	at := l.clock()
 	return l.write(ctx, "write credit off", func(ctx context.Context, q querier) error {
@@ -121,12 +122,64 @@ func (l *Ledger) WriteOff(ctx context.Context, seller units.PeerKey, ih units.In
 		if err := giveUp(ctx, q, m, 0, e); err != nil {
 			return err
 		}
-		if err := run(ctx, q, "INSERT INTO losses VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET msat = msat + excluded.msat",
-			e.Party, e.InfoHash, at.day, m); err != nil {
+		parts, err := divide(ctx, q, e)
+		if err != nil {
 			return err
 		}
-		return record(ctx, q, at, e)
+		for _, p := range parts {
+			e.InfoHash, e.Msat = p.torrent, p.msat
+			lost := p.msat
+			if m < 0 {
+				lost = -lost
+			}
+			if err := run(ctx, q, "INSERT INTO losses VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET msat = msat + excluded.msat",
+				e.Party, e.InfoHash, at.day, lost); err != nil {
+				return err
+			}
+			if err := record(ctx, q, at, e); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// part is what of an amount falls to a torrent.
+type part struct {
+	torrent string
+	msat    units.Msat
+}
+
+func scanPart(r *sql.Rows, p *part) error { return r.Scan(&p.torrent, &p.msat) }
+
+const (
+	// notDelivered is what a seller was paid for each torrent, and has neither delivered nor lost.
+	notDelivered = `SELECT info_hash, sum(m) AS left FROM (
+		SELECT info_hash, msat AS m FROM purchases WHERE seller = ?1 AND state = 'succeeded'
+		UNION ALL SELECT info_hash, -msat FROM receipts WHERE seller = ?1
+		UNION ALL SELECT info_hash, -msat FROM losses WHERE seller = ?1)
+		GROUP BY info_hash HAVING left > 0 ORDER BY left DESC, info_hash`
+	lostBefore = `SELECT info_hash, sum(msat) AS left FROM losses WHERE seller = ?1
+		GROUP BY info_hash HAVING left > 0 ORDER BY left DESC, info_hash`
+)
+
+// divide divides what is given up or found by torrents: a seller that is paid for one does not say on which it counts as lost.
+func divide(ctx context.Context, q querier, e Entry) (parts []part, err error) {
+	query := notDelivered
+	if e.Kind == KindFound {
+		query = lostBefore
+	}
+	all, err := all(ctx, q, scanPart, query, e.Party)
+	left := e.Msat
+	for _, p := range all {
+		if p.msat = min(p.msat, left); p.msat > 0 {
+			parts, left = append(parts, p), left-p.msat
+		}
+	}
+	if left > 0 {
+		parts = append(parts, part{e.InfoHash, left})
+	}
+	return parts, err
 }
 
 // WrittenOff returns what was ever lost on a torrent, and what was lost today (UTC) on all of them. What was found

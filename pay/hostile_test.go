@@ -232,3 +232,26 @@ func TestDebtProvesNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestLossesCountWhereTheMoneyWasPaid meets thieves that are paid for one torrent, and say on another that they owe nothing.
+func TestLossesCountWhereTheMoneyWasPaid(t *testing.T) {
+	_, buy := simRules()
+	buy.PerDay, buy.Total = 1_000_000*units.Sat, 1_000_000*units.Sat // a day's losses end nothing here
+	robbedUnder(t, buy, 100*time.Millisecond, func(s *sim) {
+		elsewhere := &sim{t: t, bank: s.bank, infoHash: units.InfoHash{8}, dir: s.dir, buy: s.buy, buyer: s.buyer, buyerL: s.buyerL}
+		for range 40 {
+			th := s.thief(func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) })
+			time.Sleep(5 * time.Second)
+			th.leave()
+			liar := &thief{t: t, s: elsewhere, keys: th.keys, order: func(*thief, wire.Buy) {}}
+			liar.connect(thiefTerms)
+			liar.say(wire.State{Gate: wire.GateShut})
+			time.Sleep(5 * time.Second)
+			liar.leave()
+		}
+	}, func(s *sim, got ledger.Totals) {
+		if most := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*thiefTerms.Min; got.Paid > most || s.lost() == 0 {
+			t.Errorf("%d payments of %v for the torrent, at most %v are allowed; %v written off", got.PaymentsOut, got.Paid, most, s.lost())
+		}
+	})
+}
