@@ -128,10 +128,10 @@ func (c *conversation) Notify(e proxy.Event) {
 		c.asked.Add(int64(e.N))
 		return
 	case proxy.ClientCancel:
-		c.fulfilled(int64(e.N))
+		c.takeBack(int64(e.N))
 		return
 	case proxy.RemoteChoke:
-		c.asked.Store(0) // without Fast, a choke discards what was asked (BEP 3)
+		c.takeBack(c.asked.Load()) // without Fast, a choke discards what was asked (BEP 3)
 	}
 	c.box.note(e)
 	c.nudge()

@@ -13,6 +13,7 @@ type meter struct {
 	wanted   atomic.Int64 // of received: what our client had asked for
 	unasked  atomic.Int64 // what came beyond that, counted or not
 	asked    atomic.Int64 // bytes that our client has asked of the remote and not received
+	revoked  atomic.Int64 // what it had asked for, and a cancel or a choke took back: it may be on its way
 	lowOut   atomic.Int64 // wake the conversation when avail falls below this
 	lowIn    atomic.Int64 // wake the conversation when received reaches this; 0 is never
 	nudge    func()       // wakes the conversation without ever waiting for it
@@ -70,8 +71,8 @@ func (m *meter) Moved(n int, out, reserved bool) {
 	}
 }
 
-// due is how much of n bytes that came is counted: what was asked for, and beyond that only what may cross a cancel or a
-// choke on its way. Who sends more is not paid for it.
+// due is how much of n bytes that came is counted: what was asked for, and beyond that only what may have crossed a cancel
+// or a choke on its way. Who sends more is not paid for it.
 func (m *meter) due(n int64) int64 {
 	asked := m.fulfilled(n)
 	wanted := m.wanted.Add(asked)
@@ -79,14 +80,20 @@ func (m *meter) due(n int64) int64 {
 	if more > 0 && m.unasked.Add(more) > windowBytes+wanted/8 {
 		return asked
 	}
-	return n
+	return asked + takeOff(&m.revoked, more)
 }
 
 // fulfilled takes n bytes off what our client waits for; unasked bytes never drive it below zero.
-func (m *meter) fulfilled(n int64) (asked int64) {
+func (m *meter) fulfilled(n int64) (asked int64) { return takeOff(&m.asked, n) }
+
+// takeBack notes that n bytes that our client has asked for are not to come any more.
+func (m *meter) takeBack(n int64) { m.revoked.Add(m.fulfilled(n)) }
+
+// takeOff takes up to n off, and returns how much that was.
+func takeOff(of *atomic.Int64, n int64) int64 {
 	for {
-		a := m.asked.Load()
-		if m.asked.CompareAndSwap(a, max(a-n, 0)) {
+		a := of.Load()
+		if of.CompareAndSwap(a, max(a-n, 0)) {
 			return min(a, n)
 		}
 	}

@@ -80,6 +80,7 @@ func TestMeterWakesAtItsMarks(t *testing.T) {
 	m.avail.Store(10 * block)
 	m.lowOut.Store(5 * block)
 	m.lowIn.Store(3 * block)
+	m.asked.Store(4 * block)
 	rung := false
 	m.nudge = func() { rung = true }
 	woken := func() bool {
