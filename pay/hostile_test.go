@@ -255,3 +255,37 @@ func TestLossesCountWhereTheMoneyWasPaid(t *testing.T) {
 		}
 	})
 }
+
+// TestPriceDoesNotSayHowMuchACutHasCost has a seller deliver a lot, and come back with another price to say that much was under
+// way.
+func TestPriceDoesNotSayHowMuchACutHasCost(t *testing.T) {
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		sold := units.Msat(0)
+		th := s.thief(func(th *thief, b wire.Buy) {
+			deliver := sold < 500*units.Sat
+			sold += b.Amt
+			s.wg.Go(func() {
+				th.bill(b)
+				if deliver {
+					time.Sleep(time.Second)
+					th.deliver(b)
+				}
+			})
+		})
+		time.Sleep(time.Minute)
+		th.leave()
+		dear := thiefTerms
+		dear.Price = units.Price{Msat: units.MaxMsat, Per: 1}
+		th.connect(dear)
+		th.say(wire.State{Gate: wire.GateShut})
+		time.Sleep(time.Second)
+		th.leave()
+		purse, err := s.buyerL.Purse(context.Background(), publicKey(th.keys.Seller()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most := s.buy.Rules[0].MaxPrice.Charge(underWay); purse.Missed > most || purse.Missed == 0 {
+			t.Errorf("%v excused of %v written off and %v delivered, at most %v should be", purse.Missed, purse.WrittenOff, purse.Charged, most)
+		}
+	}, func(*sim, ledger.Totals) {})
+}

@@ -44,10 +44,7 @@ func (b *buyer) priced(n units.Bytes) (parts []ledger.Receipt) {
 		n -= part
 		parts = append(parts, ledger.Receipt{Price: l.Price, Bytes: part})
 	}
-	price := b.terms.Price
-	if price.Compare(b.agreed) > 0 {
-		price = b.agreed // we never agreed to more, so we never owe more
-	}
+	price := b.due()
 	switch last := len(parts) - 1; {
 	case last >= 0 && (n <= 0 || parts[last].Price == price):
 		parts[last].Bytes += max(0, n)
@@ -55,4 +52,12 @@ func (b *buyer) priced(n units.Bytes) (parts []ledger.Receipt) {
 		parts = append(parts, ledger.Receipt{Price: price, Bytes: max(0, n)})
 	}
 	return parts
+}
+
+// due is the price of what comes now. We never agreed to more than agreed, so we never owe more.
+func (b *buyer) due() units.Price {
+	if b.terms.Price.Compare(b.agreed) > 0 {
+		return b.agreed
+	}
+	return b.terms.Price
 }

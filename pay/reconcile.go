@@ -32,7 +32,7 @@ func (b *buyer) compare(ctx context.Context) {
 		return
 	}
 	b.count(ctx)
-	since := b.terms.Price.Charge(units.Bytes(b.counted - s.received)) // what came after the snapshot
+	since := b.due().Charge(units.Bytes(b.counted - s.received)) // what came after the snapshot
 	b.reconcile(ctx, s.bal-since, s.cut)
 }
 
@@ -82,7 +82,7 @@ const underWay = 2 * windowBytes
 // counts against the seller; but all of it together is never more than a quarter of what it has delivered, so that
 // nobody lives on cutting.
 func (b *buyer) miss(ctx context.Context, diff units.Msat) units.Msat {
-	m := min(diff, b.terms.Price.Charge(underWay), b.purse.Charged/4-b.purse.Missed)
+	m := min(diff, b.due().Charge(underWay), b.purse.Charged/4-b.purse.Missed)
 	if m <= 0 {
 		return 0
 	}
