@@ -289,3 +289,26 @@ func TestPriceDoesNotSayHowMuchACutHasCost(t *testing.T) {
 		}
 	}, func(*sim, ledger.Totals) {})
 }
+
+// TestThievesDoNotNameTheLimitOfLosses meets thieves that sell no less than five times what we would buy.
+func TestThievesDoNotNameTheLimitOfLosses(t *testing.T) {
+	terms := thiefTerms
+	terms.Min = 5 * thiefTerms.Min
+	_, buy := simRules()
+	buy.PerDay, buy.Total = 1_000_000*units.Sat, 1_000_000*units.Sat // a day's losses end nothing here
+	robbedUnder(t, buy, 100*time.Millisecond, func(s *sim) {
+		for range 20 {
+			th := s.thief(func(*thief, wire.Buy) {})
+			th.leave()
+			th.order = func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) }
+			th.connect(terms)
+			time.Sleep(5 * time.Second)
+			th.leave()
+			time.Sleep(departedAfter + 2*time.Minute)
+		}
+	}, func(s *sim, got ledger.Totals) {
+		if most := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*terms.Min; s.lost() > most || s.lost() == 0 {
+			t.Errorf("%v lost in %d payments, at most %v are allowed", s.lost(), got.PaymentsOut, most)
+		}
+	})
+}

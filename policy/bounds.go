@@ -118,13 +118,16 @@ func (e Exposure) tooMuchAhead() string {
 	switch {
 	case e.OthersAhead >= maxUnproven:
 		return WhyStrangers
-	case e.Lost >= LossLimit(e.Cap, e.Smallest), e.LostToday >= DayLossLimit(e.DayCap):
+	case e.Lost >= LossLimit(e.Cap, e.first()), e.LostToday >= DayLossLimit(e.DayCap):
 		return WhyLosses
 	case e.Smallest > max(e.Least, share(e.Cap, lostPercent), e.earned()):
 		return WhyStrangers // a seller does not say how much is at stake
 	}
 	return ""
 }
+
+// first is the smallest first payment to anybody. A seller that sells no less than more does not raise the limit.
+func (e Exposure) first() units.Msat { return min(e.Smallest, max(e.Least, e.Price.Charge(block))) }
 
 // earned is how much may be at stake with a seller for what it has delivered, whatever its smallest purchase is.
 func (e Exposure) earned() units.Msat {
@@ -177,7 +180,7 @@ func DroppedFor(times int) time.Duration {
 }
 
 // LossLimit returns the loss on a torrent at which no seller is paid any more than it is trusted with: 5 first payments,
-// which are of the smallest size, or 5 % of the torrent's cap, whichever is less.
+// of the owner's smallest size, or 5 % of the torrent's cap, whichever is less.
 func LossLimit(torrentCap, smallest units.Msat) units.Msat {
 	limit := share(torrentCap, lostPercent)
 	if smallest = max(smallest, 1); smallest <= limit/lostPayments {

@@ -13,7 +13,7 @@ import (
 func stake(change func(*Exposure)) Exposure {
 	e := Exposure{
 		Paid: true, Last: 10_000, Max: 1_000_000, Cap: 10_000_000, DayCap: 100_000_000,
-		Smallest: 10_000, First: 10_000, Amt: 10_000, Price: perKiB, Left: -1,
+		Least: 10_000, Smallest: 10_000, First: 10_000, Amt: 10_000, Price: perKiB, Left: -1,
 	}
 	if change != nil {
 		change(&e)
@@ -91,6 +91,12 @@ func TestMayPaySeller(t *testing.T) {
 		{"5 first payments lost, proven, and more than it has delivered", func(e *Exposure) {
 			e.Proven, e.Lost, e.Amt, e.Delivered = true, 50_000, 80_000, 20_000
 		}, WhyLosses, 20_016},
+		{"5 first payments lost, to a seller that sells no less than more", func(e *Exposure) {
+			e.Lost, e.Smallest, e.Amt = 50_000, 40_000, 40_000
+		}, WhyLosses, 0},
+		{"less lost than 5 first payments that the owner makes larger", func(e *Exposure) {
+			e.Lost, e.Least, e.Smallest, e.Amt = 50_000, 40_000, 40_000, 40_000
+		}, "", 0},
 		{"5 % of a small cap lost", func(e *Exposure) { e.Cap, e.Lost = 200_000, 10_000 }, WhyLosses, 0},
 		{"less than 2 % of the day lost", func(e *Exposure) { e.LostToday = 1_999_999 }, "", 0},
 		{"2 % of the day lost", func(e *Exposure) { e.LostToday = 2_000_000 }, WhyLosses, 0},
@@ -135,7 +141,7 @@ func TestThievesTakeLittle(t *testing.T) {
 				others--
 			}
 			most, _ := MayPaySeller(Exposure{
-				Balance: holding[thief], Last: holding[thief], OthersAhead: others, Smallest: smallest, Amt: smallest,
+				Balance: holding[thief], Last: holding[thief], OthersAhead: others, Least: smallest, Smallest: smallest, Amt: smallest,
 				Lost: lost, Cap: limit, LostToday: lost, DayCap: dayCap, Left: -1, Price: perKiB,
 			})
 			if most > 0 {
