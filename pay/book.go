@@ -20,12 +20,14 @@ type book struct {
 }
 
 // record is one seller that was ever paid. least is the smallest payment made to it; first the same but for what is less
-// than a block: that is served with the next purchase only. delivered is what it has delivered, in msat; latest the
-// torrent of the latest payment; gone since when it has had no conversation, as far as departed has seen.
+// than a block: that is served with the next purchase only. delivered is what it has delivered, in msat; paid all that was
+// paid to it; latest the torrent of the latest payment; gone since when it has had no conversation, as far as departed has
+// seen.
 type record struct {
 	least     units.Msat
 	first     units.Msat
 	delivered units.Msat
+	paid      units.Msat
 	unused    units.Msat
 	lost      units.Msat
 	base      units.Msat // of delivered: what it owed from before our client last dropped it for bad data
@@ -123,7 +125,10 @@ func (b *book) delivered(p ledger.Purse) {
 		return // a stranger; whoever says hello must cost nothing
 	}
 	r := b.of(p.Seller)
-	r.delivered, r.unused, r.lost = p.Charged, max(0, p.Balance), p.WrittenOff-p.Missed
+	if p.Paid < r.paid || p.Charged < r.delivered {
+		return // read before what somebody else has told
+	}
+	r.paid, r.delivered, r.unused, r.lost = p.Paid, p.Charged, max(0, p.Balance), p.WrittenOff-p.Missed
 }
 
 // least is the smallest payment that was made to a seller.

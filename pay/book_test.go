@@ -41,3 +41,23 @@ func TestOpenPaymentsOfAnEarlierRunAreAtStake(t *testing.T) {
 		t.Errorf("%d sellers hold money, of %d that were asked", unproven, paid)
 	}
 }
+
+// TestBookKeepsTheLatestState tells the book of an account as it was before, as a connection may that has read it early.
+func TestBookKeepsTheLatestState(t *testing.T) {
+	b, seller := newBook(), units.PeerKey{1}
+	for _, p := range []ledger.Purse{
+		{Purchases: 2, Paid: 30, Charged: 12, Balance: 18},
+		{Purchases: 1, Paid: 10, Charged: 12, Balance: 0},
+		{Purchases: 2, Paid: 30, Charged: 5, Balance: 25},
+	} {
+		p.Seller = seller
+		b.delivered(p)
+	}
+	if r := b.sellers[seller]; r.unused != 18 || r.delivered != 12 {
+		t.Errorf("%+v", r)
+	}
+	b.delivered(ledger.Purse{Seller: seller, Purchases: 2, Paid: 30, Charged: 12, WrittenOff: 18})
+	if r := b.sellers[seller]; r.unused != 0 || r.lost != 18 {
+		t.Errorf("%+v", r)
+	}
+}
