@@ -125,11 +125,15 @@ func run(ctx context.Context, args []string) error {
 		if dir, err = os.MkdirTemp("", "pgp"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
 	}
 	results, err := measure(ctx, o, dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nlogs are kept in %s", err, dir)
+	}
+	if o.dir == "" {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
 	}
 	printTable(os.Stdout, results)
 	if err := store(o.json, results); err != nil {

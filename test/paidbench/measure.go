@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"paygate/test/clients"
@@ -85,7 +87,11 @@ func measureCase(ctx context.Context, o options, dir string, programs scenario.P
 	if s.site, err = scenario.NewSite(dir, programs, t.Size); err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, s.site.Close(), os.RemoveAll(dir)) }()
+	defer func() {
+		if err = errors.Join(err, s.site.Close()); err == nil {
+			err = os.RemoveAll(dir)
+		}
+	}()
 	s.network, err = scenario.StartNetwork(ctx, t.Lightning, filepath.Join(dir, "ln"), t.Takes, func(step string) { say("  %s", step) })
 	if err != nil {
 		return r, err
@@ -154,8 +160,29 @@ func (s *stage) between(ctx context.Context, name string, terms scenario.Terms, 
 	if err != nil {
 		return err
 	}
-	err = fn(pair)
-	return errors.Join(err, pair.Close(), pair.Discard())
+	if err = fn(pair); err != nil {
+		return errors.Join(err, evidence(ctx, pair), pair.Close())
+	}
+	return errors.Join(pair.Close(), pair.Discard())
+}
+
+// evidence has both paygates write what they are at into their logs, and prints how they see the download.
+func evidence(ctx context.Context, pair *scenario.Pair) error {
+	for _, g := range []*scenario.Gate{pair.SellerGate, pair.BuyerGate} {
+		status, err := g.Status(ctx)
+		if err != nil {
+			return err
+		}
+		text, err := json.MarshalIndent(status, "", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%s\n%s\n", g.LogFile(), text)
+		if err := syscall.Kill(g.Process().PID(), syscall.SIGQUIT); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // download returns how many seconds one download takes, and verifies what has come.
