@@ -21,8 +21,8 @@ type book struct {
 
 // record is one seller that was ever paid. least is the smallest payment made to it; first the same but for what is less
 // than a block: that is served with the next purchase only. delivered is what it has delivered, in msat; paid all that was
-// paid to it; latest the torrent of the latest payment; gone since when it has had no conversation, as far as departed has
-// seen.
+// paid to it; bought when it was last paid; latest the torrent of the latest payment; gone since when it has had no
+// conversation, as far as departed has seen.
 type record struct {
 	least     units.Msat
 	first     units.Msat
@@ -36,6 +36,7 @@ type record struct {
 	doubted   time.Time  // until then it counts as unproven
 	pending   map[units.PaymentHash]units.Msat
 	torrents  map[units.InfoHash]struct{}
+	bought    time.Time
 	latest    units.InfoHash
 	gone      time.Time
 }
@@ -87,11 +88,14 @@ func (b *book) of(seller units.PeerKey) *record {
 	return r
 }
 
-// paid notes a payment to a seller.
-func (b *book) paid(in ledger.Intent) {
+// paid notes a payment to a seller, and when it was begun.
+func (b *book) paid(in ledger.Intent, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.of(in.Seller)
+	if at.After(r.bought) {
+		r.bought = at
+	}
 	r.torrents[in.InfoHash], r.latest = struct{}{}, in.InfoHash
 	if in.For == wire.ForDebt {
 		return // how small it is says nothing of what we have trusted the seller with
@@ -105,7 +109,7 @@ func (b *book) paid(in ledger.Intent) {
 // pending notes that a payment has begun or ended. It may be told of an end more than once.
 func (b *book) pending(in ledger.Intent, begins bool) {
 	if begins {
-		b.paid(in)
+		b.paid(in, time.Now())
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,7 +166,7 @@ func (b *book) others(ih units.InfoHash, seller units.PeerKey) (self bool, paid,
 			continue
 		}
 		paid++
-		if r.out(now) && len(r.pending) == 0 {
+		if (r.out(now) || r.slow(now)) && len(r.pending) == 0 {
 			continue // what it holds counts as lost already
 		}
 		if (!r.proven(now) || r.ahead()) && (r.unused > 0 || len(r.pending) > 0) {

@@ -33,6 +33,15 @@ func (r *record) fresh() units.Msat { return max(0, r.delivered-r.base) }
 // out reports whether nothing is bought from the seller, since our client has dropped it.
 func (r *record) out(now time.Time) bool { return now.Before(r.until) }
 
+// slowAfter is how long a seller may take for what it was paid beyond what it is trusted with.
+const slowAfter = 10 * time.Minute
+
+// slow reports whether a seller has had more than it is trusted with for longer than that. Were it to count as one of the
+// few that may, two of them that send a block now and then would keep all others from being paid.
+func (r *record) slow(now time.Time) bool {
+	return r.unused > 0 && now.Sub(r.bought) >= slowAfter && (!r.proven(now) || r.ahead())
+}
+
 // drop notes that our client has dropped a seller, as the ledger has it.
 func (b *book) drop(d ledger.Drop) {
 	b.mu.Lock()
@@ -64,19 +73,26 @@ func (b *book) standing(seller units.PeerKey, now time.Time) (delivered units.Ms
 	return r.fresh(), until
 }
 
-// holdings is what sellers hold that were dropped: of the payments for a torrent, and in all since a day ago. It counts as
-// lost until it is delivered.
+// holdings is what sellers hold that were dropped or are slow: of the payments for a torrent, and in all since a day ago. It
+// counts as lost until it is delivered.
 func (b *book) holdings(ih units.InfoHash, now time.Time) (torrent, today units.Msat) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.sellers {
-		if !r.out(now) || r.unused == 0 {
+		since := r.dropped
+		switch {
+		case r.unused == 0:
+			continue
+		case r.out(now):
+		case r.slow(now):
+			since = r.bought
+		default:
 			continue
 		}
 		if _, ok := r.torrents[ih]; ok {
 			torrent += r.unused
 		}
-		if now.Sub(r.dropped) < 24*time.Hour {
+		if now.Sub(since) < 24*time.Hour {
 			today += r.unused
 		}
 	}

@@ -312,3 +312,47 @@ func TestThievesDoNotNameTheLimitOfLosses(t *testing.T) {
 		}
 	})
 }
+
+// TestSellersThatDripKeepNobodyFromBeingPaid has two sellers that send a block now and then, so that they are neither silent
+// nor gone, and an honest one that comes after them.
+func TestSellersThatDripKeepNobodyFromBeingPaid(t *testing.T) {
+	served := 0
+	robbed(t, 100*time.Millisecond, func(s *sim) {
+		ctx, stop := context.WithCancel(context.Background())
+		var here []*thief
+		for range 2 {
+			here = append(here, s.thief(func(th *thief, b wire.Buy) {
+				s.wg.Go(func() {
+					th.bill(b)
+					for sleep(ctx, 50*time.Second) {
+						th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
+						th.c.Moved(block, false, false)
+					}
+				})
+			}))
+		}
+		time.Sleep(time.Minute)
+		here = append(here, s.thief(func(th *thief, b wire.Buy) {
+			served++
+			s.wg.Go(func() {
+				th.bill(b)
+				time.Sleep(10 * time.Second)
+				th.deliver(b)
+			})
+		}))
+		time.Sleep(5 * time.Minute)
+		if served > 0 {
+			t.Error("two strangers hold money, and a third was asked")
+		}
+		time.Sleep(10 * time.Minute)
+		stop()
+		for _, th := range here {
+			th.leave()
+		}
+	}, func(s *sim, got ledger.Totals) {
+		t.Logf("%d payments of %v, %d to the honest one", got.PaymentsOut, got.Paid, served)
+		if served < 3 {
+			t.Errorf("the honest seller was asked %d times", served)
+		}
+	})
+}

@@ -335,7 +335,7 @@ func (d *Desk) recallBook(ctx context.Context) error {
 	}
 	seen := make(map[units.PeerKey]bool)
 	for _, p := range slices.Backward(past) {
-		if d.book.paid(p.Intent); p.Open() {
+		if d.book.paid(p.Intent, p.Created); p.Open() {
 			d.book.pending(p.Intent, true)
 		}
 		if seen[p.Seller] {

@@ -353,7 +353,7 @@ func TestStrangersThatHaveGoneMakeRoom(t *testing.T) {
 func TestSellersOfAnEarlierRunAreGoneFromItsStart(t *testing.T) {
 	b, seller, start := newBook(), units.PeerKey{1}, time.Unix(1e9, 0)
 	for i, m := range []units.Msat{10, 20} {
-		b.paid(ledger.Intent{Seller: seller, InfoHash: units.InfoHash{byte(i + 1)}, Msat: m, Price: units.Price{Msat: 1, Per: block}})
+		b.paid(ledger.Intent{Seller: seller, InfoHash: units.InfoHash{byte(i + 1)}, Msat: m, Price: units.Price{Msat: 1, Per: block}}, time.Now())
 	}
 	b.delivered(ledger.Purse{Seller: seller, Purchases: 2, Paid: 30, Balance: 30})
 	for _, tc := range []struct {
