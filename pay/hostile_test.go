@@ -2,6 +2,8 @@ package pay
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,11 +19,11 @@ import (
 func TestProvenSellersDoNotNameTheStake(t *testing.T) {
 	robbed(t, 100*time.Millisecond, func(s *sim) {
 		var here []*thief
-		takes := false
+		var takes atomic.Bool
 		for range 20 {
 			bought := 0
 			here = append(here, s.thief(func(th *thief, b wire.Buy) {
-				if bought++; bought > 1 && !takes {
+				if bought++; bought > 1 && !takes.Load() {
 					th.say(wire.No{Code: wire.NoBusy, TTL: 5})
 					return
 				}
@@ -36,7 +38,7 @@ func TestProvenSellersDoNotNameTheStake(t *testing.T) {
 			}))
 		}
 		time.Sleep(time.Minute)
-		takes = true
+		takes.Store(true)
 		for _, th := range here {
 			dear := thiefTerms
 			dear.Min = s.buy.Max
@@ -67,9 +69,9 @@ func TestStrangerDoesNotNameItsSecondPurchase(t *testing.T) {
 	robbed(t, 100*time.Millisecond, func(s *sim) {
 		var here []*thief
 		for range 3 {
-			th := s.thief(func(*thief, wire.Buy) {})
-			th.leave()
-			th.order = func(th *thief, b wire.Buy) {
+			terms := thiefTerms
+			terms.Min = least
+			th := s.thiefAt(terms, func(th *thief, b wire.Buy) {
 				s.wg.Go(func() {
 					th.bill(b)
 					time.Sleep(time.Second)
@@ -78,10 +80,7 @@ func TestStrangerDoesNotNameItsSecondPurchase(t *testing.T) {
 						th.deliver(wire.Buy{Amt: thiefTerms.Price.Charge(200 * block)})
 					}
 				})
-			}
-			terms := thiefTerms
-			terms.Min = least
-			th.connect(terms)
+			})
 			here = append(here, th)
 		}
 		time.Sleep(30 * time.Second)
@@ -100,22 +99,25 @@ func TestStrangerDoesNotNameItsSecondPurchase(t *testing.T) {
 // much as they can get.
 func TestHonestSellerSellsOnBesideThieves(t *testing.T) {
 	robbed(t, 100*time.Millisecond, func(s *sim) {
-		sold, served, open := units.Msat(0), int64(0), true
-		serve := func(th *thief, b wire.Buy) {
-			th.bill(b)
-			time.Sleep(time.Second)
-			sold += b.Amt
-			for ; served+block <= int64(thiefTerms.Price.Buys(sold)); served += block {
-				th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
-				th.c.Moved(block, false, false)
-			}
-		}
+		var mu sync.Mutex
+		sold, served, rush := units.Msat(0), int64(0), false // mu
 		honest := s.thief(func(th *thief, b wire.Buy) {
-			if !open {
+			mu.Lock()
+			defer mu.Unlock()
+			if sold > 0 && !rush {
 				return
 			}
-			open = false
-			s.wg.Go(func() { serve(th, b) })
+			sold += b.Amt
+			s.wg.Go(func() {
+				th.bill(b)
+				time.Sleep(time.Second)
+				mu.Lock()
+				defer mu.Unlock()
+				for ; served+block <= int64(thiefTerms.Price.Buys(sold)); served += block {
+					th.c.Notify(proxy.Event{Kind: proxy.ClientRequest, N: block})
+					th.c.Moved(block, false, false)
+				}
+			})
 		})
 		time.Sleep(5 * time.Second)
 		for range 8 {
@@ -123,16 +125,19 @@ func TestHonestSellerSellsOnBesideThieves(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			th.leave()
 		}
+		mu.Lock()
 		before := sold
-		open = true
-		honest.order = func(th *thief, b wire.Buy) { s.wg.Go(func() { serve(th, b) }) }
+		rush = true
+		mu.Unlock()
 		honest.say(wire.No{Code: wire.NoBusy, TTL: 1})
 		time.Sleep(time.Minute)
+		honest.leave()
+		mu.Lock()
+		defer mu.Unlock()
 		t.Logf("sold %v before, %v after", before, sold)
 		if sold < 4*before {
 			t.Errorf("%v sold, of which %v before", sold, before)
 		}
-		honest.leave()
 	}, func(*sim, ledger.Totals) {})
 }
 
@@ -298,10 +303,7 @@ func TestThievesDoNotNameTheLimitOfLosses(t *testing.T) {
 	buy.PerDay, buy.Total = 1_000_000*units.Sat, 1_000_000*units.Sat // a day's losses end nothing here
 	robbedUnder(t, buy, 100*time.Millisecond, func(s *sim) {
 		for range 20 {
-			th := s.thief(func(*thief, wire.Buy) {})
-			th.leave()
-			th.order = func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) }
-			th.connect(terms)
+			th := s.thiefAt(terms, func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) })
 			time.Sleep(5 * time.Second)
 			th.leave()
 			time.Sleep(departedAfter + 2*time.Minute)
@@ -316,7 +318,7 @@ func TestThievesDoNotNameTheLimitOfLosses(t *testing.T) {
 // TestSellersThatDripKeepNobodyFromBeingPaid has two sellers that send a block now and then, so that they are neither silent
 // nor gone, and an honest one that comes after them.
 func TestSellersThatDripKeepNobodyFromBeingPaid(t *testing.T) {
-	served := 0
+	var served atomic.Int64
 	robbed(t, 100*time.Millisecond, func(s *sim) {
 		ctx, stop := context.WithCancel(context.Background())
 		var here []*thief
@@ -333,7 +335,7 @@ func TestSellersThatDripKeepNobodyFromBeingPaid(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		here = append(here, s.thief(func(th *thief, b wire.Buy) {
-			served++
+			served.Add(1)
 			s.wg.Go(func() {
 				th.bill(b)
 				time.Sleep(10 * time.Second)
@@ -341,7 +343,7 @@ func TestSellersThatDripKeepNobodyFromBeingPaid(t *testing.T) {
 			})
 		}))
 		time.Sleep(5 * time.Minute)
-		if served > 0 {
+		if served.Load() > 0 {
 			t.Error("two strangers hold money, and a third was asked")
 		}
 		time.Sleep(10 * time.Minute)
@@ -350,9 +352,9 @@ func TestSellersThatDripKeepNobodyFromBeingPaid(t *testing.T) {
 			th.leave()
 		}
 	}, func(s *sim, got ledger.Totals) {
-		t.Logf("%d payments of %v, %d to the honest one", got.PaymentsOut, got.Paid, served)
-		if served < 3 {
-			t.Errorf("the honest seller was asked %d times", served)
+		t.Logf("%d payments of %v, %d to the honest one", got.PaymentsOut, got.Paid, served.Load())
+		if served.Load() < 3 {
+			t.Errorf("the honest seller was asked %d times", served.Load())
 		}
 	})
 }

@@ -26,7 +26,7 @@ func TestSellerThatIsNotBoughtFromIsNotOwedAnything(t *testing.T) {
 					rules.Rules[0].When = config.BuyWhen{Kind: config.BuySlower, Rate: 1, For: time.Hour}
 					s.buyer.SetRules(config.Sell{}, rules)
 				}
-				th := s.thief(func(th *thief, b wire.Buy) {
+				th := s.thiefAt(terms, func(th *thief, b wire.Buy) {
 					s.wg.Go(func() {
 						buys := terms.Price.Buys(b.Amt)
 						binding := wire.Binding(th.buyer, publicKey(th.keys.Seller()), buys, terms.Price)
@@ -37,7 +37,6 @@ func TestSellerThatIsNotBoughtFromIsNotOwedAnything(t *testing.T) {
 						th.say(wire.Invoice{Request: out.Request, Buys: buys, For: b.For})
 					})
 				})
-				th.say(terms)
 				for range 60 {
 					time.Sleep(time.Second)
 					for range 4 << 20 / block {

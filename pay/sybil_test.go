@@ -17,9 +17,10 @@ func TestSellersThatProveThemselvesAndGoCostNoMoreThanTheBound(t *testing.T) {
 			bought := 0
 			th := s.thief(func(th *thief, b wire.Buy) {
 				bought++
+				first := bought == 1
 				s.wg.Go(func() {
 					th.bill(b)
-					if bought == 1 {
+					if first {
 						time.Sleep(time.Second)
 						th.deliver(b)
 					}

@@ -53,7 +53,10 @@ var thiefTerms = wire.Terms{
 }
 
 // thief connects a seller with a name of its own to the buyer.
-func (s *sim) thief(order func(*thief, wire.Buy)) *thief {
+func (s *sim) thief(order func(*thief, wire.Buy)) *thief { return s.thiefAt(thiefTerms, order) }
+
+// thiefAt connects one with terms of its own.
+func (s *sim) thiefAt(terms wire.Terms, order func(*thief, wire.Buy)) *thief {
 	s.t.Helper()
 	s.thieves++
 	keys, err := LoadKeys(filepath.Join(s.dir, fmt.Sprintf("thief%d.key", s.thieves)))
@@ -61,7 +64,7 @@ func (s *sim) thief(order func(*thief, wire.Buy)) *thief {
 		s.t.Fatal(err)
 	}
 	th := &thief{t: s.t, s: s, keys: keys, order: order, number: uint64(s.thieves)}
-	th.connect(thiefTerms)
+	th.connect(terms)
 	return th
 }
 
@@ -279,11 +282,9 @@ func TestStrangerDoesNotNameTheStake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			robbed(t, 0, func(s *sim) {
-				th := s.thief(func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) })
-				th.leave()
 				terms := thiefTerms
 				terms.Min = tc.least
-				th.connect(terms)
+				th := s.thiefAt(terms, func(th *thief, b wire.Buy) { s.wg.Go(func() { th.bill(b) }) })
 				time.Sleep(20 * time.Second)
 				th.leave()
 			}, func(_ *sim, got ledger.Totals) {
