@@ -385,41 +385,6 @@ func TestWriteOff(t *testing.T) {
 	check(t, l.Verify(ctx))
 }
 
-// TestLossCountsForTheTorrentsThatWerePaid names another torrent than those that the seller was paid for.
-func TestLossCountsForTheTorrentsThatWerePaid(t *testing.T) {
-	l, w := fresh(t)
-	ctx := context.Background()
-	for n, m := range []units.Msat{5000, 3000} {
-		check(t, l.Reserve(ctx, intent(w, n+1, 1, n+1, m, 0), wide))
-		check(t, turn(l, n+1, StateSucceeded))
-	}
-	check(t, l.Receive(ctx, Receipt{Seller: peer(1), InfoHash: torrent(1), Price: oneSatPerKiB, Bytes: 1024}))
-	for _, c := range []struct {
-		what string
-		msat units.Msat
-		lost []units.Msat
-	}{
-		{"some is lost", 2500, []units.Msat{2500, 0, 0}},
-		{"more is lost", 3500, []units.Msat{3000, 3000, 0}},
-		{"the rest is lost", 1000, []units.Msat{4000, 3000, 0}},
-		{"some is found", -5000, []units.Msat{0, 2000, 0}},
-		{"it is lost again", 1500, []units.Msat{1500, 2000, 0}},
-		{"all is found", -3500, []units.Msat{0, 0, 0}},
-		{"more is found", -1000, []units.Msat{0, 0, 0}},
-		{"and lost", 1000, []units.Msat{1000, 0, 0}},
-	} {
-		check(t, l.WriteOff(ctx, peer(1), torrent(3), c.msat, "it says so on another torrent"))
-		var lost []units.Msat
-		for n := range c.lost {
-			m, _, err := l.WrittenOff(ctx, torrent(n+1))
-			check(t, err)
-			lost = append(lost, m)
-		}
-		equal(t, c.what, lost, c.lost)
-		check(t, l.Verify(ctx))
-	}
-}
-
 func TestFoundCredit(t *testing.T) {
 	l, w := fresh(t)
 	ctx := context.Background()

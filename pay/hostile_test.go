@@ -65,7 +65,7 @@ func TestProvenSellersDoNotNameTheStake(t *testing.T) {
 // TestStrangerDoesNotNameItsSecondPurchase has sellers name as large a smallest purchase as a stranger may, and seem to be
 // fast for a moment.
 func TestStrangerDoesNotNameItsSecondPurchase(t *testing.T) {
-	least := units.Msat(250 * units.Sat)
+	least := 250 * units.Sat
 	robbed(t, 100*time.Millisecond, func(s *sim) {
 		var here []*thief
 		for range 3 {
