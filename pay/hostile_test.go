@@ -185,18 +185,6 @@ func (o *orders) keepDebt(th *thief, b wire.Buy) {
 	o.bill = append(o.bill, func() { th.billFor(b) })
 }
 
-// billFor answers an order with an honest invoice for what it says.
-func (th *thief) billFor(b wire.Buy) {
-	buys := thiefTerms.Price.Buys(b.Amt)
-	binding := wire.Binding(th.buyer, publicKey(th.keys.Seller()), buys, thiefTerms.Price)
-	out, err := th.s.bank.node(1).Issue(context.Background(), Order{Msat: b.Amt, Binding: binding})
-	if err != nil {
-		th.t.Error(err)
-		return
-	}
-	th.say(wire.Invoice{Request: out.Request, Buys: buys, For: b.For})
-}
-
 // TestDebtProvesNobody meets sellers that serve a little on credit, and go with the first purchase once that is paid.
 func TestDebtProvesNobody(t *testing.T) {
 	robbed(t, 100*time.Millisecond, func(s *sim) {

@@ -101,8 +101,14 @@ func (th *thief) leave() {
 
 func (th *thief) say(m wire.Message) { th.c.Message(0, encode(th.t, m)) }
 
-// bill answers an order with an honest invoice.
+// bill answers an order with an honest invoice over bytes.
 func (th *thief) bill(b wire.Buy) {
+	b.For = wire.ForBytes
+	th.billFor(b)
+}
+
+// billFor answers an order with an honest invoice for what it says.
+func (th *thief) billFor(b wire.Buy) {
 	buys := thiefTerms.Price.Buys(b.Amt)
 	binding := wire.Binding(th.buyer, publicKey(th.keys.Seller()), buys, thiefTerms.Price)
 	out, err := th.s.bank.node(1).Issue(context.Background(), Order{Msat: b.Amt, Binding: binding})
@@ -110,7 +116,7 @@ func (th *thief) bill(b wire.Buy) {
 		th.t.Error(err)
 		return
 	}
-	th.say(wire.Invoice{Request: out.Request, Buys: buys, For: wire.ForBytes})
+	th.say(wire.Invoice{Request: out.Request, Buys: buys, For: b.For})
 }
 
 // deliver sends what an order has bought.
