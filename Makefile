@@ -103,7 +103,15 @@ firewall: clients ## Firewall rules, TPROXY and clients behind them in network n
 .PHONY: e2e
 e2e: clients trixie-if-possible ## End-to-end scenarios with real clients; E2E=pattern chooses
 	@mkdir -p $(CACHE)
-	@$(GO) test -json -count=1 -timeout 45m -parallel $(PARALLEL) -run '/$(E2E)' ./test/e2e | $(GO) $(TALLY) -v -name e2e
+	@: >$(CACHE)/failed-e2e; \
+	e2e() { $(GO) test -json -count=1 -timeout 45m -parallel $(PARALLEL) -run "/$$2" ./test/e2e \
+		| $(GO) $(TALLY) -failures $(CACHE)/failed-e2e -v -name "$$1"; }; \
+	e2e e2e '$(E2E)' && exit; \
+	if again=$$(test/e2e/hung.sh $(CACHE)/failed-e2e); then \
+		: >$(CACHE)/failed-e2e; \
+		e2e 'e2e, with those whose client hung' "$$again" && exit; \
+	fi; \
+	cat $(CACHE)/failed-e2e >>$(FAILED); exit 1
 
 .PHONY: matrix
 matrix: clients trixie-if-possible ## Every client, old and new, x way in x encryption x IPv4/IPv6; writes the table into docs/clients.md

@@ -2,12 +2,16 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"runtime/pprof"
 	"strings"
+	"time"
 
 	"github.com/anacrolix/torrent"
 	"github.com/anacrolix/torrent/metainfo"
@@ -78,6 +82,31 @@ func newDialer(o options, socks5 string) (proxy.ContextDialer, error) {
 }
 
 func (s *seat) close() { s.client.Close() }
+
+// stuck is how long the client's lock may be held before that is a fault of the library.
+const stuck = 10 * time.Second
+
+// watch prints what all goroutines are at, once, if the client does not answer any more.
+func (s *seat) watch(ctx context.Context) {
+	for {
+		answered := make(chan struct{})
+		go func() { s.client.Torrents(); close(answered) }()
+		select {
+		case <-ctx.Done():
+			return
+		case <-answered:
+		case <-time.After(stuck):
+			fmt.Fprintln(os.Stderr, "anacrolix: the client's lock is never let go")
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
 
 func (s *seat) handler() http.Handler {
 	mux := http.NewServeMux()
