@@ -12,12 +12,12 @@ import (
 // by day; a buyer who has paid can owe CreditLine at most, and what the client still sends after it has choked him.
 //
 // A buyer risks, with each seller, one unused purchase and one pending. A seller that has proven itself is trusted with
-// as much as it has delivered, or the smallest payment that was made to it. Beyond that, and with sellers that have not proven themselves,
-// the buyer risks something with at most 2 of them at a time on each torrent, and nothing anew once the money lost has
-// reached LossLimit on the torrent or DayLossLimit on the day; so what is lost beyond what the same sellers have
-// delivered is below that limit and what was at stake when it was reached: at most 2 times an unused and a pending
-// purchase. A payment whose outcome is open counts as spent, and at most 2 to unproven sellers and 8 in all may be
-// open. MayPaySeller holds a buyer to all of it.
+// as much as it has delivered, or the smallest payment that was made to it. Beyond that, and with sellers that have not
+// proven themselves, the buyer risks something with at most 2 of them at a time on each torrent, and nothing anew once
+// the money lost has reached LossLimit on the torrent or DayLossLimit on the day; so what is lost beyond what the same
+// sellers have delivered is below that limit and what was at stake when it was reached: at most 2 times an unused and a
+// pending purchase. A payment whose outcome is open counts as spent, and at most 2 to unproven sellers and 8 in all may
+// be open. MayPaySeller holds a buyer to all of it.
 //
 // What is at stake with a seller grows with what it has delivered: see Stake. It falls to nothing for one that the client
 // has dropped for bad data, for DroppedFor: what that one holds counts as lost until it is delivered, and afterwards it
