@@ -51,11 +51,7 @@ func TestProvenSellersDoNotNameTheStake(t *testing.T) {
 		time.Sleep(time.Hour)
 	}, func(s *sim, got ledger.Totals) {
 		bound := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*s.buy.PerTorrent/20
-		stolen := got.CreditHeld + s.lost()
-		t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, s.lost(), bound)
-		if stolen > bound {
-			t.Errorf("%v stolen, at most %v are allowed", stolen, bound)
-		}
+		s.stolen(got, bound)
 		if got.PaymentsOut < 20 {
 			t.Error("the bound was not tried")
 		}
@@ -215,11 +211,7 @@ func TestDebtProvesNobody(t *testing.T) {
 		time.Sleep(time.Hour)
 	}, func(s *sim, got ledger.Totals) {
 		bound := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*2*thiefTerms.Min
-		stolen := got.CreditHeld + s.lost()
-		t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, s.lost(), bound)
-		if stolen > bound {
-			t.Errorf("%v stolen, at most %v are allowed", stolen, bound)
-		}
+		stolen := s.stolen(got, bound)
 		if stolen == 0 {
 			t.Error("the bound was not tried")
 		}

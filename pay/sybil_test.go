@@ -34,11 +34,7 @@ func TestSellersThatProveThemselvesAndGoCostNoMoreThanTheBound(t *testing.T) {
 	}, func(s *sim, got ledger.Totals) {
 		stake := policy.Stake(thiefTerms.Min, s.buy.Max, thiefTerms.Min)
 		bound := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*2*stake
-		stolen := got.CreditHeld + s.lost()
-		t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, s.lost(), bound)
-		if stolen > bound {
-			t.Errorf("%v stolen, at most %v are allowed", stolen, bound)
-		}
+		s.stolen(got, bound)
 	})
 }
 
@@ -74,11 +70,7 @@ func TestSellersThatProveThemselvesTogetherCostNoMoreThanTheBound(t *testing.T) 
 	}, func(s *sim, got ledger.Totals) {
 		// The second purchase may be sixteen times the first, and none of it is delivered.
 		bound := policy.LossLimit(s.buy.PerTorrent, thiefTerms.Min) + 2*16*thiefTerms.Min
-		stolen := got.CreditHeld + s.lost()
-		t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, s.lost(), bound)
-		if stolen > bound {
-			t.Errorf("%v stolen, at most %v are allowed", stolen, bound)
-		}
+		stolen := s.stolen(got, bound)
 		if got.PaymentsOut < 20 || stolen < 2*thiefTerms.Min {
 			t.Error("the bound was not tried")
 		}

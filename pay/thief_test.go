@@ -172,6 +172,17 @@ func (s *sim) lost() units.Msat {
 	return lost
 }
 
+// stolen is what thieves hold and what was written off, which must be within a bound.
+func (s *sim) stolen(got ledger.Totals, bound units.Msat) units.Msat {
+	s.t.Helper()
+	lost := s.lost()
+	s.t.Logf("%d payments of %v, %v held, %v written off, bound %v", got.PaymentsOut, got.Paid, got.CreditHeld, lost, bound)
+	if got.CreditHeld+lost > bound {
+		s.t.Errorf("%v stolen, at most %v are allowed", got.CreditHeld+lost, bound)
+	}
+	return got.CreditHeld + lost
+}
+
 func atMostPaid(t *testing.T, most int) func(*sim, ledger.Totals) {
 	return func(_ *sim, got ledger.Totals) {
 		if got.PaymentsOut > most || got.PaymentsOut == 0 {
